@@ -1,0 +1,26 @@
+package telemetry
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Traceparent is the W3C trace context of the span in ctx, empty when there is none. Commands store it with what they
+// write, so that whoever acts on it later can link back.
+func Traceparent(ctx context.Context) string {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return carrier.Get("traceparent")
+}
+
+// Link makes a span link from a stored trace context; ok is false when there is none.
+func Link(traceparent string) (link trace.Link, ok bool) {
+	if traceparent == "" {
+		return trace.Link{}, false
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": traceparent})
+	remote := trace.SpanContextFromContext(ctx)
+	return trace.Link{SpanContext: remote}, remote.IsValid()
+}
