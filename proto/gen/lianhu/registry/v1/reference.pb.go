@@ -385,7 +385,7 @@ type Response struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Code of the row, for example `LIVING_ALONE`.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	// Groups; a report names the n-th, from 1, as code, slash, n.
+	// Groups; a report names the n-th, from 1, as code, dot, n.
 	Groups []*Response_Group `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
 	// Policy rule.
 	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`

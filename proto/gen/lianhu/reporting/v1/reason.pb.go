@@ -48,13 +48,13 @@ const (
 	Reason_REASON_BUREAU_CANNOT_DECLINE Reason = 9
 	// The measure is not in the district's table. Metadata: {"field":"measure","measure":"ADMONISH"}.
 	Reason_REASON_MEASURE_UNKNOWN Reason = 10
-	// Another measure of an exactly-one group is recorded already; strike it out first. Metadata: {"group":"LIVING_ALONE/1","recorded":"ORDER_PARENTS_RETURN"}.
+	// Another measure of an exactly-one group is recorded already; strike it out first. Metadata: {"group":"LIVING_ALONE.1","recorded":"ORDER_PARENTS_RETURN"}.
 	Reason_REASON_MEASURE_EXCLUDED Reason = 11
 	// The report has no such measure, or it is struck out already. Metadata: {"field":"measure_id"}.
 	Reason_REASON_MEASURE_NOT_FOUND Reason = 12
-	// The report's situations do not call for this group. Metadata: {"field":"group","group":"MISSING/1"}.
+	// The report's situations do not call for this group. Metadata: {"field":"group","group":"MISSING.1"}.
 	Reason_REASON_GROUP_UNKNOWN Reason = 13
-	// Groups of measures are neither met nor waived. Metadata: {"missing":"LIVING_ALONE/1,LIVING_ALONE/2"}.
+	// Groups of measures are neither met nor waived. Metadata: {"missing":"LIVING_ALONE.1,LIVING_ALONE.2"}.
 	Reason_REASON_RESPONSE_INCOMPLETE Reason = 14
 	// The person named is no superior of the police, or is the acting officer. Metadata: {"field":"superior"}.
 	Reason_REASON_SUPERIOR_REQUIRED Reason = 15

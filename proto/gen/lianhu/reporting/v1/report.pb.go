@@ -811,6 +811,89 @@ func (x *Receipt) GetReceiveUnit() string {
 	return ""
 }
 
+// ReporterRecord is what the vault keeps of a report's origin, and nothing else does (举报人信息, policy R3.8). No call answers
+// it in this release; revealing needs a further person's approval.
+type ReporterRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unit that reported, from its certificate.
+	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
+	// System of the unit that sent the report.
+	System string `protobuf:"bytes,2,opt,name=system,proto3" json:"system,omitempty"`
+	// Officer whom the unit's system named as acting.
+	Officer string `protobuf:"bytes,3,opt,name=officer,proto3" json:"officer,omitempty"`
+	// The reporting person as the report names it.
+	Reporter *Reporter `protobuf:"bytes,4,opt,name=reporter,proto3" json:"reporter,omitempty"`
+	// Business time of receipt.
+	ReceiveTime   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=receive_time,json=receiveTime,proto3" json:"receive_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReporterRecord) Reset() {
+	*x = ReporterRecord{}
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReporterRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReporterRecord) ProtoMessage() {}
+
+func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReporterRecord.ProtoReflect.Descriptor instead.
+func (*ReporterRecord) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReporterRecord) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *ReporterRecord) GetSystem() string {
+	if x != nil {
+		return x.System
+	}
+	return ""
+}
+
+func (x *ReporterRecord) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *ReporterRecord) GetReporter() *Reporter {
+	if x != nil {
+		return x.Reporter
+	}
+	return nil
+}
+
+func (x *ReporterRecord) GetReceiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReceiveTime
+	}
+	return nil
+}
+
 var File_lianhu_reporting_v1_report_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
@@ -894,7 +977,13 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\aReceipt\x12+\n" +
 	"\x0ereceipt_number\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\rreceiptNumber\x12C\n" +
 	"\freceive_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\vreceiveTime\x12'\n" +
-	"\freceive_unit\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\vreceiveUnit*\xb5\x01\n" +
+	"\freceive_unit\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\vreceiveUnit\"\xee\x01\n" +
+	"\x0eReporterRecord\x12\x18\n" +
+	"\x04unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x06R\x04unit\x12\x1c\n" +
+	"\x06system\x18\x02 \x01(\tB\x04\xf0\xd2%\x06R\x06system\x12\x1e\n" +
+	"\aofficer\x18\x03 \x01(\tB\x04\xf0\xd2%\x06R\aofficer\x12?\n" +
+	"\breporter\x18\x04 \x01(\v2\x1d.lianhu.reporting.v1.ReporterB\x04\xf0\xd2%\x06R\breporter\x12C\n" +
+	"\freceive_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x06R\vreceiveTime*\xb5\x01\n" +
 	"\x04Flag\x12\x14\n" +
 	"\x10FLAG_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FLAG_AGE_UNKNOWN\x10\x01\x12\x14\n" +
@@ -917,7 +1006,7 @@ func file_lianhu_reporting_v1_report_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_reporting_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_lianhu_reporting_v1_report_proto_goTypes = []any{
 	(Flag)(0),                     // 0: lianhu.reporting.v1.Flag
 	(Report_State)(0),             // 1: lianhu.reporting.v1.Report.State
@@ -927,37 +1016,40 @@ var file_lianhu_reporting_v1_report_proto_goTypes = []any{
 	(*ProvisionalChild)(nil),      // 5: lianhu.reporting.v1.ProvisionalChild
 	(*Reporter)(nil),              // 6: lianhu.reporting.v1.Reporter
 	(*Receipt)(nil),               // 7: lianhu.reporting.v1.Receipt
-	(*v1.Standing)(nil),           // 8: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*Measure)(nil),               // 10: lianhu.reporting.v1.Measure
-	(*Waiver)(nil),                // 11: lianhu.reporting.v1.Waiver
-	(*v11.Person)(nil),            // 12: lianhu.person.v1.Person
+	(*ReporterRecord)(nil),        // 8: lianhu.reporting.v1.ReporterRecord
+	(*v1.Standing)(nil),           // 9: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Measure)(nil),               // 11: lianhu.reporting.v1.Measure
+	(*Waiver)(nil),                // 12: lianhu.reporting.v1.Waiver
+	(*v11.Person)(nil),            // 13: lianhu.person.v1.Person
 }
 var file_lianhu_reporting_v1_report_proto_depIdxs = []int32{
-	8,  // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
+	9,  // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
 	1,  // 1: lianhu.reporting.v1.Report.state:type_name -> lianhu.reporting.v1.Report.State
-	9,  // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
+	10, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
+	10, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: lianhu.reporting.v1.Report.flags:type_name -> lianhu.reporting.v1.Flag
-	9,  // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
-	9,  // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
-	9,  // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
-	10, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
-	11, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
-	9,  // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
+	10, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
+	10, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
+	10, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
+	11, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
+	12, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
+	10, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
 	4,  // 11: lianhu.reporting.v1.Report.transfers:type_name -> lianhu.reporting.v1.Transfer
-	9,  // 12: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
+	10, // 12: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
 	2,  // 13: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
-	9,  // 14: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
-	9,  // 15: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 16: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
-	12, // 17: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
-	9,  // 18: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	10, // 14: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
+	10, // 15: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
+	10, // 16: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
+	13, // 17: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
+	10, // 18: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
+	6,  // 19: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
+	10, // 20: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_report_proto_init() }
@@ -972,7 +1064,7 @@ func file_lianhu_reporting_v1_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_report_proto_rawDesc), len(file_lianhu_reporting_v1_report_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1114,7 +1114,7 @@ type WaiveMeasureRequest struct {
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Id of the report.
 	ReportId string `protobuf:"bytes,4,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
-	// Group, for example `LIVING_ALONE/2`.
+	// Group, for example `LIVING_ALONE.2`.
 	Group string `protobuf:"bytes,5,opt,name=group,proto3" json:"group,omitempty"`
 	// Why, 1 to 1000 characters.
 	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`

@@ -207,7 +207,7 @@ func (x *Measure) GetStrikeText() string {
 // Waiver frees the response from one group of measures (免除). It names who answers for it.
 type Waiver struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Group waived: code of the table's row, a slash, the group's place from 1, for example `LIVING_ALONE/2`.
+	// Group waived: code of the table's row, a dot, the group's place from 1, for example `LIVING_ALONE.2`.
 	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
 	// Why, at most 1000 characters.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
@@ -298,7 +298,7 @@ func (x *Waiver) GetRecordTime() *timestamppb.Timestamp {
 // MeasureGroup is one group of the decision table as it applies to a report, with how far it is met.
 type MeasureGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the group, for example `LIVING_ALONE/1`.
+	// Id of the group, for example `LIVING_ALONE.1`.
 	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
 	// How it is met.
 	Rule MeasureGroup_Rule `protobuf:"varint,2,opt,name=rule,proto3,enum=lianhu.reporting.v1.MeasureGroup_Rule" json:"rule,omitempty"`
