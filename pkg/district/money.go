@@ -29,7 +29,7 @@ func (l *loader) readBudgets() func() {
 				doc.fail(way, "%s stands twice", what)
 			}
 			seen[what] = true
-			if _, ok := l.d.ProgrammeVersion(b.Programme, 1); !ok {
+			if !slices.ContainsFunc(l.d.programmes, func(p Programme) bool { return p.Code == b.Programme }) {
 				doc.fail(append(way, "programme"), "%s: programme %q is not in %s", what, b.Programme, programmesFile)
 			}
 			if v, ok := l.d.Division(b.Township); !ok || !v.Township() {
