@@ -13,6 +13,7 @@ const (
 	ClockReportAccept       = "report.accept"
 	ClockReportTransfer     = "report.transfer"
 	ClockReportResponse     = "report.response"
+	ClockIncident           = "incident.handle"
 	ClockTownshipNotice     = "township.notice"
 	ClockBulletin           = "bulletin.acknowledge"
 	ClockAssessmentStart    = "assessment.start"
@@ -35,7 +36,7 @@ const (
 )
 
 var ownClocks = []string{
-	ClockReportAccept, ClockReportTransfer, ClockReportResponse, ClockTownshipNotice, ClockBulletin,
+	ClockReportAccept, ClockReportTransfer, ClockReportResponse, ClockIncident, ClockTownshipNotice, ClockBulletin,
 	ClockAssessmentStart, ClockAssessmentDone, ClockAssessmentHandover, ClockCaseReview, ClockReferralConfirm,
 	ClockLeadResolve, ClockOverdueReview, ClockReliefFast, ClockPaymentApprove, ClockBankReturn, ClockVisitRed,
 	ClockVisitYellow, ClockVisitBlue, ClockVisitGreen, ClockStaffVetting, ClockEventParked, ClockUpdateQuarantined,
