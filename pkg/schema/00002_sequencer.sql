@@ -7,6 +7,9 @@
 -- Each statement of a VOLATILE function sees a snapshot of its own at READ COMMITTED: the DELETE looks after the head
 -- row is locked and therefore sees everything the sequencer before it left behind. At a higher isolation level it would look
 -- through the snapshot taken before the lock, so that level is refused.
+--
+-- On another cluster or timeline than the recorded one nothing is moved: after a promotion that lost commits, new events would
+-- otherwise take numbers that readers already know for other events, and no token could tell.
 -- +goose StatementBegin
 CREATE FUNCTION sequence_feed(most integer) RETURNS integer
     LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS
@@ -27,6 +30,13 @@ BEGIN
     IF NOT FOUND THEN
         RETURN -1;
     END IF;
+    IF EXISTS (
+        SELECT FROM feed_head h, pg_control_system() c
+        WHERE h.system_identifier <> ''
+          AND (h.system_identifier <> c.system_identifier::text
+               OR h.timeline <> ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint)) THEN
+        RAISE EXCEPTION 'the database was restored or promoted' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
     WITH next AS (
         SELECT id FROM outbox ORDER BY id LIMIT most
     ), taken AS (
@@ -46,5 +56,9 @@ $$;
 
 -- A follower resumes with the token of the last batch it has finished; the token is the serving side's and opaque.
 ALTER TABLE follower ADD COLUMN token text NOT NULL DEFAULT '';
+
+-- The request id under which the follower tried the event; an operator's retry uses the same, so that an effect whose outcome
+-- was unknown is not made twice.
+ALTER TABLE parked_event ADD COLUMN request_id uuid NOT NULL;
 
 GRANT EXECUTE ON FUNCTION sequence_feed(integer) TO lianhu_app;
