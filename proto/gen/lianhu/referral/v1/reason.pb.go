@@ -28,13 +28,13 @@ type Reason int32
 const (
 	// Not set.
 	Reason_REASON_UNSPECIFIED Reason = 0
-	// The referral is not offered to the caller's unit. Metadata: {"offered_to":"justice"}; empty when it is offered to nobody.
+	// The referral is not offered to the caller's unit, or the unit is not of the child's residence and cannot answer for its side. Metadata: {"offered_to":"justice"}; empty when it is offered to nobody.
 	Reason_REASON_NOT_OFFERED Reason = 1
 	// Only the holder may do this. Metadata: {"holder":"youth_league","verb":"deliver"}.
 	Reason_REASON_NOT_HOLDER Reason = 2
 	// The lead office is the last one asked and cannot decline. Metadata: {}.
 	Reason_REASON_LEAD_CANNOT_DECLINE Reason = 3
-	// Who delivered cannot confirm on the child's side. Metadata: {"unit":"township/320411101000"}.
+	// Who delivered cannot answer for the child's side while there is a village committee that can. Metadata: {"unit":"township/320411101000"}.
 	Reason_REASON_OWN_DELIVERY Reason = 4
 	// The unit is not in the district, is no member unit or township, or is the lead office itself.
 	// Metadata: {"field":"unit","unit":"youth_leage"}.

@@ -52,18 +52,19 @@ type ReferralServiceClient interface {
 	// confirmation, or to the township where there is none. Clock: referral.confirm. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeliverReferral(ctx context.Context, in *DeliverReferralRequest, opts ...grpc.CallOption) (*DeliverReferralResponse, error)
 	// ConfirmReferral says on the child's side that the service arrived (确认). Callable by: village, township; of the child's
-	// residence. Custody and clock: closed. Errors: OWN_DELIVERY, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// residence. Custody and clock: closed. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConfirmReferral(ctx context.Context, in *ConfirmReferralRequest, opts ...grpc.CallOption) (*ConfirmReferralResponse, error)
 	// RejectDelivery says on the child's side that what was delivered is not what was needed (退回). Callable by: village, township;
 	// of the child's residence. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent anew;
-	// lead.resolve where the lead office holds. Errors: OWN_DELIVERY, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// lead.resolve where the lead office holds. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RejectDelivery(ctx context.Context, in *RejectDeliveryRequest, opts ...grpc.CallOption) (*RejectDeliveryResponse, error)
 	// AssignReferral offers a referral that the lead office holds to a unit it chooses, whoever was asked before (指定承接单位).
 	// Callable by: civil_affairs; as holder. Custody: the lead office stays holder, the unit is asked; declined or silent, it comes back.
 	// Clock: need.accept. Errors: UNIT_UNSUITABLE, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AssignReferral(ctx context.Context, in *AssignReferralRequest, opts ...grpc.CallOption) (*AssignReferralResponse, error)
 	// ReviewCase records the township's look at how the case goes (个案复核, policy R7.5). Callable by: township, civil_affairs; as
-	// holder. Custody: unchanged. Clock: case.review anew. Errors: NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// holder. Custody: the township holds; a review by the lead office, which took the case over after two missed deadlines, gives
+	// it back. Clock: case.review anew. Errors: NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ReviewCase(ctx context.Context, in *ReviewCaseRequest, opts ...grpc.CallOption) (*ReviewCaseResponse, error)
 	// CloseCase ends a case whose referrals are all closed (结案). Callable by: township, civil_affairs; as holder. Custody and
 	// clock: closed. Errors: CASE_HAS_OPEN_REFERRALS, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
@@ -190,18 +191,19 @@ type ReferralServiceServer interface {
 	// confirmation, or to the township where there is none. Clock: referral.confirm. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeliverReferral(context.Context, *DeliverReferralRequest) (*DeliverReferralResponse, error)
 	// ConfirmReferral says on the child's side that the service arrived (确认). Callable by: village, township; of the child's
-	// residence. Custody and clock: closed. Errors: OWN_DELIVERY, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// residence. Custody and clock: closed. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConfirmReferral(context.Context, *ConfirmReferralRequest) (*ConfirmReferralResponse, error)
 	// RejectDelivery says on the child's side that what was delivered is not what was needed (退回). Callable by: village, township;
 	// of the child's residence. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent anew;
-	// lead.resolve where the lead office holds. Errors: OWN_DELIVERY, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// lead.resolve where the lead office holds. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RejectDelivery(context.Context, *RejectDeliveryRequest) (*RejectDeliveryResponse, error)
 	// AssignReferral offers a referral that the lead office holds to a unit it chooses, whoever was asked before (指定承接单位).
 	// Callable by: civil_affairs; as holder. Custody: the lead office stays holder, the unit is asked; declined or silent, it comes back.
 	// Clock: need.accept. Errors: UNIT_UNSUITABLE, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AssignReferral(context.Context, *AssignReferralRequest) (*AssignReferralResponse, error)
 	// ReviewCase records the township's look at how the case goes (个案复核, policy R7.5). Callable by: township, civil_affairs; as
-	// holder. Custody: unchanged. Clock: case.review anew. Errors: NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// holder. Custody: the township holds; a review by the lead office, which took the case over after two missed deadlines, gives
+	// it back. Clock: case.review anew. Errors: NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ReviewCase(context.Context, *ReviewCaseRequest) (*ReviewCaseResponse, error)
 	// CloseCase ends a case whose referrals are all closed (结案). Callable by: township, civil_affairs; as holder. Custody and
 	// clock: closed. Errors: CASE_HAS_OPEN_REFERRALS, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
