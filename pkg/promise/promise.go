@@ -1,0 +1,130 @@
+// Package promise counts violations of the five promises in one service's database. The counts are queries over what is
+// stored, so they hold whatever path led there; in a healthy suite every count is zero.
+package promise
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lianhu/lianhu/pkg/custody"
+	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+)
+
+// Numbers of the promises.
+const (
+	// NoUnownedMoment: every open item has one holder and one deadline at each instant.
+	NoUnownedMoment = 1
+	// NothingLostNothingTwice: what was acknowledged is there, once.
+	NothingLostNothingTwice = 2
+	// NoLookWithoutAReason: every look at identity names a purpose; the reporter appears nowhere.
+	NoLookWithoutAReason = 3
+	// EveryDecisionExplainsItself: rule, version, facts and source are stored with the decision.
+	EveryDecisionExplainsItself = 4
+	// MoneyAddsUp: reserved + paid stays within the budget; one payment per programme, beneficiary and period.
+	MoneyAddsUp = 5
+)
+
+// Tolerance is how long after its deadline an item may wait for the sweeper.
+const Tolerance = 5 * time.Second
+
+// Count is the result of one query.
+type Count struct {
+	// Promise is its number, 1 to 5.
+	Promise int
+	// Name of the query, stable, for example `custody.unowned`.
+	Name string
+	// Checked is how many things were looked at, so that a zero over nothing is seen for what it is.
+	Checked int64
+	// Violations is how many of them break the promise.
+	Violations int64
+}
+
+// Query counts (checked, violations) with one statement.
+type Query struct {
+	// Promise it guards.
+	Promise int
+	// Name of the query.
+	Name string
+	// SQL gives one row of two bigints: checked, violations.
+	SQL string
+	// Args of the statement.
+	Args []any
+}
+
+// Querier is a pool, a connection or a transaction.
+type Querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Run evaluates queries in their order.
+func Run(ctx context.Context, q Querier, queries ...Query) ([]Count, error) {
+	counts := make([]Count, 0, len(queries))
+	for _, query := range queries {
+		c := Count{Promise: query.Promise, Name: query.Name}
+		if err := q.QueryRow(ctx, query.SQL, query.Args...).Scan(&c.Checked, &c.Violations); err != nil {
+			return nil, fmt.Errorf("promise: %s: %w", query.Name, err)
+		}
+		counts = append(counts, c)
+	}
+	return counts, nil
+}
+
+// Items gives the queries of promise 1 for a service's item tables at business time now.
+func Items(now time.Time, sources ...custody.Source) []Query {
+	var queries []Query
+	for _, s := range sources {
+		closed := make([]string, len(s.Closed))
+		for i, state := range s.Closed {
+			closed[i] = fmt.Sprint(int32(state))
+		}
+		open := "true"
+		if len(closed) > 0 {
+			open = "state NOT IN (" + strings.Join(closed, ", ") + ")"
+		}
+		queries = append(queries,
+			Query{NoUnownedMoment, s.Kind + ".unowned", fmt.Sprintf(`
+				SELECT count(*) FILTER (WHERE %[1]s), count(*) FILTER (WHERE %[1]s AND (holder IS NULL OR deadline IS NULL) OR NOT %[1]s AND holder IS NOT NULL)
+				FROM %[2]s`, open, s.Table), nil},
+			Query{NoUnownedMoment, s.Kind + ".unswept", fmt.Sprintf(`
+				SELECT count(*) FILTER (WHERE holder IS NOT NULL), count(*) FILTER (WHERE deadline < $1::timestamptz) FROM %s`, s.Table), []any{now.Add(-Tolerance)}},
+			Query{NoUnownedMoment, s.Kind + ".history", fmt.Sprintf(`
+				SELECT count(*), count(*) FILTER (WHERE points <> version OR last IS DISTINCT FROM (holder, offered_to, deadline)::text)
+				FROM (SELECT i.version, i.holder, i.offered_to, i.deadline,
+				             (SELECT count(*) FROM custody c WHERE c.item = i.id) AS points,
+				             (SELECT (c.holder, c.offered_to, c.deadline)::text FROM custody c WHERE c.item = i.id ORDER BY c.version DESC LIMIT 1) AS last
+				      FROM %s i) AS checked`, s.Table), nil},
+		)
+	}
+	return queries
+}
+
+// Runtime gives the queries over the tables that every service has.
+func Runtime() []Query {
+	return []Query{
+		{NothingLostNothingTwice, "feed.dense", `
+			SELECT h.seq, abs(h.seq - coalesce(f.last, h.seq)) + coalesce(f.last - f.first + 1 - f.events, 0)
+			FROM feed_head h, (SELECT min(seq) AS first, max(seq) AS last, count(*) AS events FROM feed) f`, nil},
+		{NothingLostNothingTwice, "feed.versions_rise", `
+			SELECT count(*), count(*) FILTER (WHERE subject_version <> before + 1)
+			FROM (SELECT subject_version, lag(subject_version) OVER (PARTITION BY subject_kind, subject_id ORDER BY seq) AS before FROM feed) f`, nil},
+		{NothingLostNothingTwice, "effects.once", `
+			SELECT count(*), coalesce(sum(times - 1), 0)::bigint
+			FROM (SELECT count(*) AS times FROM audit WHERE effect GROUP BY unit, system, method, request_id, subject_kind, subject_id) a`, nil},
+		{NothingLostNothingTwice, "effects.acknowledged", `
+			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (
+				SELECT FROM audit a WHERE a.effect AND a.request_id = i.request_id AND a.method = i.method))
+			FROM idempotency i`, nil},
+		{NothingLostNothingTwice, "events.parked", `SELECT count(*), count(*) FROM parked_event`, nil},
+		{NoLookWithoutAReason, "looks.purpose", `
+			SELECT count(*), count(*) FILTER (WHERE purpose = 0) FROM audit WHERE NOT effect AND class >= $1`,
+			[]any{int32(accessv1.DataClass_DATA_CLASS_PERSONAL)}},
+		{NoLookWithoutAReason, "reporter.absent", `
+			SELECT (SELECT count(*) FROM custody) + (SELECT count(*) FROM feed),
+			       (SELECT count(*) FROM custody WHERE holder LIKE 'org/%' OR offered_to LIKE 'org/%' OR holder LIKE 'reporter/%')
+			     + (SELECT count(*) FROM feed WHERE EXISTS (SELECT FROM unnest(audience) AS u (unit) WHERE u.unit LIKE 'org/%' OR u.unit LIKE 'reporter/%'))`, nil},
+	}
+}
