@@ -1,0 +1,61 @@
+package rules
+
+import (
+	"time"
+
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/row"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+// IssueBulletin makes the bulletin of a report whose response is complete. The report stays with its holder and waits.
+func IssueBulletin(d *district.District, r *reportingv1.Report, by Actor, id, text string, now time.Time) (*reportingv1.Bulletin, error) {
+	if err := heldBy(r, by, "issueBulletin", reportingv1.Report_STATE_RESPONSE_CLOSED); err != nil {
+		return nil, err
+	}
+	township := d.TownshipUnit(r.GetDivision())
+	b := &reportingv1.Bulletin{
+		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()},
+		State:    reportingv1.Bulletin_STATE_ISSUED, Division: r.GetDivision(),
+		ReportId: r.GetStanding().GetId(), ProvisionalChildId: r.GetProvisionalChildId(), ChildId: r.GetChildId(),
+		Measures: done(r), PlacementUnit: placement(r), Text: text, IssueUnit: by.Unit, Township: township,
+	}
+	hold(d, b.Standing, by.Unit, district.ClockBulletin, now)
+	b.Standing.OfferedTo = township
+	r.State, r.BulletinId, r.Overdue = reportingv1.Report_STATE_NOTIFIED, id, false
+	hold(d, r.Standing, by.Unit, district.ClockBulletin, now)
+	return b, nil
+}
+
+// Acknowledge closes bulletin and report and opens the township's assessment.
+func Acknowledge(d *district.District, b *reportingv1.Bulletin, r *reportingv1.Report, by Actor, assessmentID string, now time.Time) (*reportingv1.Assessment, error) {
+	if b.GetState() != reportingv1.Bulletin_STATE_ISSUED || b.GetStanding().GetOfferedTo() != by.Unit {
+		return nil, fault.StateForbids(row.StateName(b.ProtoReflect()), "acknowledge")
+	}
+	b.State, b.AcknowledgeTime = reportingv1.Bulletin_STATE_ACKNOWLEDGED, stamp(now)
+	custody.Close(b.Standing)
+	r.State, r.AssessmentId = reportingv1.Report_STATE_CLOSED, assessmentID
+	custody.Close(r.Standing)
+	a := &reportingv1.Assessment{
+		Standing: &custodyv1.Standing{Id: assessmentID, MatterId: b.GetStanding().GetMatterId()},
+		State:    reportingv1.Assessment_STATE_OPEN, Division: b.GetDivision(),
+		ReportId: b.GetReportId(), BulletinId: b.GetStanding().GetId(), ProvisionalChildId: b.GetProvisionalChildId(), ChildId: r.GetChildId(),
+		Township: by.Unit,
+	}
+	hold(d, a.Standing, by.Unit, district.ClockAssessmentStart, now)
+	return a, nil
+}
+
+// placement is the unit of the last standing measure that placed the child.
+func placement(r *reportingv1.Report) string {
+	unit := ""
+	for _, m := range r.GetMeasures() {
+		if m.GetStrikeTime() == nil && m.GetPlacementUnit() != "" {
+			unit = m.GetPlacementUnit()
+		}
+	}
+	return unit
+}

@@ -1,0 +1,69 @@
+package rules
+
+import (
+	"time"
+
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/district"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+// ExpireReport is what a passed deadline does to a report: the bureau is asked, then the lead office becomes holder without
+// being asked. A report that waits for the township's acknowledgement only becomes overdue: its bulletin goes up by itself.
+func ExpireReport(d *district.District, r *reportingv1.Report, now time.Time) error {
+	if !custody.Due(r.GetStanding(), now) {
+		return custody.ErrNotDue
+	}
+	r.Overdue = true
+	s := r.GetStanding()
+	stationSilent := r.GetState() == reportingv1.Report_STATE_TRANSFERRING && s.GetOfferedTo() != Bureau
+	answerTransfer(r, reportingv1.Transfer_OUTCOME_SILENT, "", now)
+	switch {
+	case r.GetState() == reportingv1.Report_STATE_NOTIFIED:
+		extend(d, s, district.ClockOverdueReview, now)
+	case stationSilent:
+		askBureau(d, r, now)
+	case s.GetHolder() == Bureau, s.GetOfferedTo() == Bureau, s.GetHolder() == d.LeadOffice():
+		escalateToLead(d, s, Bureau, now)
+	default:
+		offer(d, s, Bureau, district.ClockReportTransfer, now)
+	}
+	return nil
+}
+
+// ExpireBulletin makes the lead office the holder of a bulletin that the township did not acknowledge; the township is still
+// the one who can.
+func ExpireBulletin(d *district.District, b *reportingv1.Bulletin, now time.Time) error {
+	if !custody.Due(b.GetStanding(), now) {
+		return custody.ErrNotDue
+	}
+	b.Overdue = true
+	escalateToLead(d, b.GetStanding(), b.GetTownship(), now)
+	return nil
+}
+
+// ExpireAssessment makes the lead office the holder of an assessment the township did not do in time; the township is still
+// the one who can.
+func ExpireAssessment(d *district.District, a *reportingv1.Assessment, now time.Time) error {
+	if !custody.Due(a.GetStanding(), now) {
+		return custody.ErrNotDue
+	}
+	a.Overdue = true
+	escalateToLead(d, a.GetStanding(), a.GetTownship(), now)
+	return nil
+}
+
+// ExpireIncident moves an incident up: from the station to the bureau above it, then to the lead office.
+func ExpireIncident(d *district.District, i *reportingv1.Incident, now time.Time) error {
+	if !custody.Due(i.GetStanding(), now) {
+		return custody.ErrNotDue
+	}
+	i.Overdue = true
+	s := i.GetStanding()
+	if s.GetHolder() != Bureau && s.GetHolder() != d.LeadOffice() {
+		hold(d, s, Bureau, clockIncidentHandle, now)
+		return nil
+	}
+	escalateToLead(d, s, Bureau, now)
+	return nil
+}

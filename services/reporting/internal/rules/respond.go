@@ -1,0 +1,274 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/fault"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+// Accept makes the actor's unit the holder of a report it holds unaccepted or is offered.
+func Accept(d *district.District, r *reportingv1.Report, by Actor, now time.Time) error {
+	offered := r.GetStanding().GetOfferedTo() == by.Unit
+	own := r.GetState() == reportingv1.Report_STATE_SUBMITTED && r.GetStanding().GetHolder() == by.Unit
+	if !offered && !own {
+		return forbid(r, "accept")
+	}
+	clock := district.ClockReportResponse
+	switch r.GetState() {
+	case reportingv1.Report_STATE_SUBMITTED, reportingv1.Report_STATE_TRANSFERRING, reportingv1.Report_STATE_RESPONDING:
+		r.State = reportingv1.Report_STATE_RESPONDING
+	case reportingv1.Report_STATE_RESPONSE_CLOSED:
+		clock = district.ClockTownshipNotice
+	default:
+		return forbid(r, "accept")
+	}
+	answerTransfer(r, reportingv1.Transfer_OUTCOME_ACCEPTED, "", now)
+	r.AcceptTime = stamp(now)
+	r.Overdue = false
+	hold(d, r.Standing, by.Unit, clock, now)
+	return nil
+}
+
+// Transfer offers a report to another station or the bureau. The holder stays accountable until the other accepts.
+func Transfer(d *district.District, r *reportingv1.Report, by Actor, to, text string, now time.Time) error {
+	if err := heldBy(r, by, "transfer", reportingv1.Report_STATE_SUBMITTED, reportingv1.Report_STATE_RESPONDING); err != nil {
+		return err
+	}
+	unit, ok := d.Unit(to)
+	police := ok && (unit.Kind == district.KindPoliceStation || unit.ID == Bureau)
+	if !police || to == by.Unit || !unit.OpenOn(calendar.Today(now)) {
+		return fault.New(reportingv1.Reason_REASON_TRANSFER_TARGET_INVALID, "to_unit: not another police unit of the district", "field", "to_unit").
+			Field("to_unit", "not another police unit of the district")
+	}
+	offerTo(d, r, to, text, now)
+	return nil
+}
+
+// Decline refuses an offered report; the bureau is asked next. The bureau itself cannot decline.
+func Decline(d *district.District, r *reportingv1.Report, by Actor, text string, now time.Time) error {
+	if r.GetState() != reportingv1.Report_STATE_TRANSFERRING || r.GetStanding().GetOfferedTo() != by.Unit {
+		return forbid(r, "decline")
+	}
+	if by.Unit == Bureau {
+		return fault.New(reportingv1.Reason_REASON_BUREAU_CANNOT_DECLINE, "the bureau is the last police unit asked")
+	}
+	answerTransfer(r, reportingv1.Transfer_OUTCOME_DECLINED, text, now)
+	askBureau(d, r, now)
+	return nil
+}
+
+// askBureau offers a report that a station did not take to the bureau; a report that the bureau had offered itself is the
+// bureau's own again.
+func askBureau(d *district.District, r *reportingv1.Report, now time.Time) {
+	if r.GetStanding().GetHolder() != Bureau {
+		offerTo(d, r, Bureau, "", now)
+		return
+	}
+	clock := district.ClockReportAccept
+	r.State = reportingv1.Report_STATE_SUBMITTED
+	if r.GetAcceptTime() != nil {
+		clock, r.State = district.ClockReportResponse, reportingv1.Report_STATE_RESPONDING
+	}
+	hold(d, r.Standing, Bureau, clock, now)
+}
+
+// offerTo writes an offer into report and history.
+func offerTo(d *district.District, r *reportingv1.Report, to, text string, now time.Time) {
+	r.Transfers = append(r.Transfers, &reportingv1.Transfer{FromUnit: r.GetStanding().GetHolder(), ToUnit: to, Text: text, OfferTime: stamp(now)})
+	r.State = reportingv1.Report_STATE_TRANSFERRING
+	offer(d, r.Standing, to, district.ClockReportTransfer, now)
+}
+
+// answerTransfer closes the last offer, if it is open.
+func answerTransfer(r *reportingv1.Report, outcome reportingv1.Transfer_Outcome, text string, now time.Time) {
+	if len(r.Transfers) == 0 {
+		return
+	}
+	last := r.Transfers[len(r.Transfers)-1]
+	if last.Outcome == reportingv1.Transfer_OUTCOME_UNSPECIFIED {
+		last.Outcome, last.DeclineText, last.AnswerTime = outcome, text, stamp(now)
+	}
+}
+
+// AddSituation adds what the responding police found, and with it the measures it calls for.
+func AddSituation(d *district.District, r *reportingv1.Report, by Actor, code, text string, now time.Time) error {
+	if err := responding(r, by, "addSituation"); err != nil {
+		return err
+	}
+	if _, ok := d.Situation(code); !ok {
+		return situationUnknown("situation", code)
+	}
+	if slices.Contains(r.GetSituations(), code) {
+		return fault.New(reportingv1.Reason_REASON_SITUATION_PRESENT, "the report has this situation", "situation", code)
+	}
+	r.Situations = append(r.Situations, code)
+	r.Narrative += fmt.Sprintf("\n[%s %s %s] %s", now.In(calendar.Zone()).Format("2006-01-02 15:04"), by.Unit, code, text)
+	// More to do earns more time, but never takes any away. An offer's deadline stays: it is somebody else's.
+	longer := d.Deadline(clockResponseMeasures, now)
+	if r.GetState() == reportingv1.Report_STATE_RESPONDING && r.GetStanding().GetOfferedTo() == "" && longer.After(r.GetStanding().GetDeadline().AsTime()) {
+		extend(d, r.Standing, clockResponseMeasures, now)
+	}
+	return nil
+}
+
+// RecordMeasure records a measure that was taken. id becomes the measure's id.
+func RecordMeasure(d *district.District, r *reportingv1.Report, by Actor, req *reportingv1.RecordMeasureRequest, id string, now time.Time) error {
+	if err := responding(r, by, "recordMeasure"); err != nil {
+		return err
+	}
+	code := req.GetMeasure()
+	if _, ok := d.Measure(code); !ok {
+		return fault.New(reportingv1.Reason_REASON_MEASURE_UNKNOWN, "measure: not in the district's table", "field", "measure", "measure", code).
+			Field("measure", "not in the district's table")
+	}
+	if err := notInFuture("take_time", req.GetTakeTime().AsTime(), now); err != nil {
+		return err
+	}
+	if err := checkUnit(d, "placement_unit", req.GetPlacementUnit(), now); err != nil {
+		return err
+	}
+	if group, excluded := d.Excludes(r.GetSituations(), done(r), code); excluded {
+		other := group.Measures[slices.IndexFunc(group.Measures, func(m string) bool { return m != code && slices.Contains(done(r), m) })]
+		return fault.New(reportingv1.Reason_REASON_MEASURE_EXCLUDED, "another measure of an exactly-one group is recorded", "group", group.ID, "recorded", other)
+	}
+	r.Measures = append(r.Measures, &reportingv1.Measure{
+		Id: id, Code: code, Text: req.GetText(), TakeTime: req.GetTakeTime(), PlacementUnit: req.GetPlacementUnit(),
+		Unit: by.Unit, Officer: by.Officer, RecordTime: stamp(now),
+	})
+	return nil
+}
+
+// StrikeMeasure strikes out a measure recorded by mistake. It stays readable.
+func StrikeMeasure(r *reportingv1.Report, by Actor, id, text string, now time.Time) error {
+	if err := responding(r, by, "strikeMeasure"); err != nil {
+		return err
+	}
+	for _, m := range r.GetMeasures() {
+		if m.GetId() == id && m.GetStrikeTime() == nil {
+			m.StrikeTime, m.StrikeText = stamp(now), text
+			return nil
+		}
+	}
+	return fault.New(reportingv1.Reason_REASON_MEASURE_NOT_FOUND, "measure_id: no such measure stands", "field", "measure_id")
+}
+
+// Waive frees the response from a group of measures. Another officer than the acting one answers for it: a superior of the
+// holding unit, or of the bureau above it.
+func Waive(d *district.District, r *reportingv1.Report, by Actor, req *reportingv1.WaiveMeasureRequest, now time.Time) error {
+	if err := responding(r, by, "waive"); err != nil {
+		return err
+	}
+	if by.Officer == "" {
+		return fault.New(reportingv1.Reason_REASON_OFFICER_REQUIRED, "name the acting officer in the metadata lianhu-officer")
+	}
+	superior, ok := d.Officer(req.GetSuperior())
+	answers := ok && superior.Superior && superior.ActiveOn(calendar.Today(now)) && (superior.Unit == by.Unit || superior.Unit == Bureau)
+	if !answers || superior.ID == by.Officer {
+		return fault.New(reportingv1.Reason_REASON_SUPERIOR_REQUIRED, "superior: not another officer of the police who may waive", "field", "superior").
+			Field("superior", "not another officer of the police who may waive")
+	}
+	called := slices.ContainsFunc(d.Measures(r.GetSituations()...), func(g district.Group) bool { return g.ID == req.GetGroup() })
+	if !called {
+		return fault.New(reportingv1.Reason_REASON_GROUP_UNKNOWN, "group: not called for by the report", "field", "group", "group", req.GetGroup()).
+			Field("group", "not called for by the report")
+	}
+	r.Waivers = append(r.Waivers, &reportingv1.Waiver{
+		Group: req.GetGroup(), Text: req.GetText(), Superior: superior.ID, Unit: by.Unit, Officer: by.Officer, RecordTime: stamp(now),
+	})
+	return nil
+}
+
+// CloseResponse ends the response once each group of measures is met or waived.
+func CloseResponse(d *district.District, r *reportingv1.Report, by Actor, now time.Time) error {
+	if err := heldBy(r, by, "closeResponse", reportingv1.Report_STATE_RESPONDING); err != nil {
+		return err
+	}
+	if missing := d.MissingMeasures(r.GetSituations(), done(r), waived(r)); len(missing) > 0 {
+		ids := make([]string, len(missing))
+		for i, group := range missing {
+			ids[i] = group.ID
+		}
+		list := strings.Join(ids, ",")
+		return fault.New(reportingv1.Reason_REASON_RESPONSE_INCOMPLETE, "groups of measures are missing: "+list, "missing", list)
+	}
+	r.State = reportingv1.Report_STATE_RESPONSE_CLOSED
+	r.ResponseCloseTime = stamp(now)
+	r.Overdue = false
+	hold(d, r.Standing, by.Unit, district.ClockTownshipNotice, now)
+	return nil
+}
+
+// Groups shows what the report calls for and how far each group is met.
+func Groups(d *district.District, r *reportingv1.Report) []*reportingv1.MeasureGroup {
+	recorded, free := done(r), waived(r)
+	var groups []*reportingv1.MeasureGroup
+	for _, g := range d.Measures(r.GetSituations()...) {
+		group := &reportingv1.MeasureGroup{
+			Group: g.ID, Rule: reportingv1.MeasureGroup_RULE_ALL_OF, Measures: g.Measures,
+			Met: g.Met(recorded), Waived: slices.Contains(free, g.ID), Source: sourceOf(d, g.ID),
+		}
+		if g.Choice {
+			group.Rule = reportingv1.MeasureGroup_RULE_EXACTLY_ONE_OF
+		}
+		for _, code := range g.Measures {
+			if slices.Contains(recorded, code) {
+				group.Recorded = append(group.Recorded, code)
+			}
+		}
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+func sourceOf(d *district.District, group string) string {
+	for _, response := range d.Responses() {
+		for _, g := range response.Groups {
+			if g.ID == group {
+				return response.Source
+			}
+		}
+	}
+	return ""
+}
+
+// done lists the codes of the measures that stand.
+func done(r *reportingv1.Report) []string {
+	var codes []string
+	for _, m := range r.GetMeasures() {
+		if m.GetStrikeTime() == nil && !slices.Contains(codes, m.GetCode()) {
+			codes = append(codes, m.GetCode())
+		}
+	}
+	return codes
+}
+
+func waived(r *reportingv1.Report) []string {
+	groups := make([]string, 0, len(r.GetWaivers()))
+	for _, w := range r.GetWaivers() {
+		groups = append(groups, w.GetGroup())
+	}
+	return groups
+}
+
+// heldBy lets only the holder act, and only in the named states.
+func heldBy(r *reportingv1.Report, by Actor, verb string, states ...reportingv1.Report_State) error {
+	if r.GetStanding().GetHolder() != by.Unit || !slices.Contains(states, r.GetState()) {
+		return forbid(r, verb)
+	}
+	return nil
+}
+
+// responding lets the holder work on a response that it has accepted, also while it waits for another unit to take over: the
+// child cannot wait.
+func responding(r *reportingv1.Report, by Actor, verb string) error {
+	if r.GetAcceptTime() == nil {
+		return forbid(r, verb)
+	}
+	return heldBy(r, by, verb, reportingv1.Report_STATE_RESPONDING, reportingv1.Report_STATE_TRANSFERRING)
+}
