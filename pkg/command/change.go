@@ -135,6 +135,6 @@ func standingUnits(head row.Head) []string {
 
 // audience joins lists of units, sorted and without repetition.
 func audience(lists ...[]string) []string {
-	all := slices.Sorted(slices.Values(slices.Concat(lists...)))
+	all := append([]string{}, slices.Sorted(slices.Values(slices.Concat(lists...)))...) // never nil, which would be NULL
 	return slices.DeleteFunc(slices.Compact(all), func(unit string) bool { return unit == "" })
 }

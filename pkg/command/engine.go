@@ -162,7 +162,7 @@ func (c *Change) resolve(ctx context.Context, err error) (again bool, told error
 	case postgres.IsConnection(err):
 		return true, fault.New(faultv1.Reason_REASON_UNAVAILABLE, "the database is away; repeat with the same request_id").RetryAfter(time.Second).Wrap(err)
 	case postgres.Constraint(err) == "":
-		return false, err
+		return false, postgres.Sanitize(err)
 	}
 	// A violated constraint may be the doing of this very request on another connection, which hits the business key before
 	// the idempotency key. Only when no idempotency row is there is it somebody else's.

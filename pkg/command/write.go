@@ -174,18 +174,19 @@ func (c *Change) statement(ctx context.Context, w *write, answer []byte) Stateme
 
 // effect is the INSERT or UPDATE of the row itself.
 func (w *write) effect(b *builder, traceparent string) string {
-	values := make([]string, len(w.names))
-	for i, name := range w.names {
-		values[i] = b.of(w.args[i], w.types[i])
-		if w.expected > 0 {
-			values[i] = name + " = " + values[i]
-		}
-	}
-	trace := b.of(traceparent, "text")
 	if w.expected == 0 {
+		values := make([]string, len(w.names))
+		for i := range w.names {
+			values[i] = b.of(w.args[i], w.types[i])
+		}
+		trace := b.of(traceparent, "text")
 		return fmt.Sprintf("INSERT INTO %s (%s, trace) VALUES (%s, %s) RETURNING 1", w.table, strings.Join(w.names, ", "), strings.Join(values, ", "), trace)
 	}
-	return fmt.Sprintf("UPDATE %s SET %s, trace = %s WHERE id = %s AND version = %s RETURNING 1", w.table, strings.Join(values[1:], ", "), trace,
+	var sets []string
+	for i, name := range w.names[1:] { // the first is the id
+		sets = append(sets, name+" = "+b.of(w.args[i+1], w.types[i+1]))
+	}
+	return fmt.Sprintf("UPDATE %s SET %s, trace = %s WHERE id = %s AND version = %s RETURNING 1", w.table, strings.Join(sets, ", "), b.of(traceparent, "text"),
 		b.of(w.head.ID, "uuid"), b.of(w.expected, "bigint"))
 }
 

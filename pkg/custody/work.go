@@ -41,7 +41,7 @@ func ListWork(ctx context.Context, q Querier, sources []Source, unit string, fil
 				ORDER BY deadline, %s.id LIMIT $5)`, n, s.Table, side, s.Table))
 		}
 	}
-	rows, err := q.Query(ctx, strings.Join(branches, " UNION ")+" ORDER BY deadline, id LIMIT $5", unit, from.Deadline, from.ID, matter, limit)
+	rows, err := q.Query(ctx, "SELECT * FROM ("+strings.Join(branches, " UNION ")+") AS work ORDER BY deadline, id LIMIT $5", unit, from.Deadline, from.ID, matter, limit)
 	if err != nil {
 		return nil, err
 	}

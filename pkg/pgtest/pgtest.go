@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +40,8 @@ var server = sync.OnceValues(func() (string, error) {
 	if named := os.Getenv(Variable); named != "" {
 		return named, nil
 	}
-	dir, err := os.MkdirTemp("", "lianhu-pgtest-")
+	sweep()
+	dir, err := os.MkdirTemp("", prefix)
 	if err != nil {
 		return "", err
 	}
@@ -52,6 +54,19 @@ var server = sync.OnceValues(func() (string, error) {
 	}
 	return cluster.AdminURL(), nil
 })
+
+const prefix = "lianhu-pgtest-"
+
+// sweep removes what private servers of test processes that are gone have left behind.
+func sweep() {
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
+	for _, dir := range left {
+		info, err := os.Stat(dir)
+		if err == nil && time.Since(info.ModTime()) > time.Hour && !embedded.Running(dir) {
+			_ = os.RemoveAll(dir) // another process may be faster
+		}
+	}
+}
 
 // Server is the administrator's URL of the server for tests.
 func Server(t testing.TB) string {

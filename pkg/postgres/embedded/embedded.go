@@ -82,8 +82,8 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c, err := attach(ctx, cfg.Dir, password); c != nil || err != nil {
-		return c, err
+	if c := attach(ctx, cfg.Dir, password); c != nil {
+		return c, nil
 	}
 	user, err := unprivileged()
 	if err != nil {
@@ -98,26 +98,39 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 // dataDir is PostgreSQL's own folder inside Dir.
 func dataDir(dir string) string { return filepath.Join(dir, "data") }
 
-// attach connects to a server that already runs on the directory.
-func attach(ctx context.Context, dir, password string) (*Cluster, error) {
+// Running reports whether a server runs on a directory.
+func Running(dir string) bool {
+	_, ok := running(dir)
+	return ok
+}
+
+// running reads which port the server on a directory listens on. A process with the number of a dead server is taken for
+// it; whoever connects finds out.
+func running(dir string) (port int, ok bool) {
 	content, err := os.ReadFile(filepath.Join(dataDir(dir), "postmaster.pid"))
 	if err != nil {
-		return nil, nil // none, or not readable to us: starting will tell
+		return 0, false // none, or not readable to us: starting will tell
 	}
 	lines := strings.Split(string(content), "\n")
 	if len(lines) < 4 {
-		return nil, nil
+		return 0, false
 	}
 	pid, _ := strconv.Atoi(strings.TrimSpace(lines[0]))
-	port, _ := strconv.Atoi(strings.TrimSpace(lines[3]))
-	if pid <= 0 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-		return nil, nil // left behind by a crash; PostgreSQL recovers
+	port, _ = strconv.Atoi(strings.TrimSpace(lines[3]))
+	return port, pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+}
+
+// attach connects to a server that already runs on the directory; nil if there is none.
+func attach(ctx context.Context, dir, password string) *Cluster {
+	port, ok := running(dir)
+	if !ok {
+		return nil
 	}
 	c := &Cluster{admin: adminURL(port, password), port: port}
-	if err := answers(ctx, c.admin); err != nil {
-		return nil, nil // another process took the number of a dead server
+	if answers(ctx, c.admin) != nil {
+		return nil
 	}
-	return c, nil
+	return c
 }
 
 // initialise runs initdb in a new directory and checks the version of an old one.
