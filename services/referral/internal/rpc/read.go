@@ -1,0 +1,226 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/audit"
+	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/pagetoken"
+	"github.com/lianhu/lianhu/pkg/row"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
+	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
+	"github.com/lianhu/lianhu/services/referral/internal/store"
+)
+
+// GetCase implements the contract.
+func (s *Service) GetCase(ctx context.Context, q *referralv1.GetCaseRequest) (*referralv1.GetCaseResponse, error) {
+	c, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Cases, q.GetCaseId())
+	if err != nil {
+		return nil, err
+	}
+	if err := show(ctx, s, s.Tables.Cases, actionCaseRead, c); err != nil {
+		return nil, err
+	}
+	return &referralv1.GetCaseResponse{SupportCase: c}, nil
+}
+
+// GetReferral implements the contract.
+func (s *Service) GetReferral(ctx context.Context, q *referralv1.GetReferralRequest) (*referralv1.GetReferralResponse, error) {
+	r, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Referrals, q.GetReferralId())
+	if err != nil {
+		return nil, err
+	}
+	if err := show(ctx, s, s.Tables.Referrals, actionReferralRead, r); err != nil {
+		return nil, err
+	}
+	return &referralv1.GetReferralResponse{Referral: r}, nil
+}
+
+// ListCases implements the contract.
+func (s *Service) ListCases(ctx context.Context, q *referralv1.ListCasesRequest) (*referralv1.ListCasesResponse, error) {
+	filter := store.Filter{State: int32(q.GetState()), MatterID: q.GetMatterId()}
+	if q.GetDivision() != "" {
+		if bad := s.District.CheckDivision("division", q.GetDivision(), calendar.Today(s.Engine.Now())); bad != nil {
+			return nil, bad
+		}
+		filter.Divisions = s.within(q.GetDivision())
+	}
+	cases, next, err := list(ctx, s, s.Tables.Cases, actionCaseRead, filter, q)
+	if err != nil {
+		return nil, err
+	}
+	return &referralv1.ListCasesResponse{Cases: cases, NextPageToken: next}, nil
+}
+
+// ListReferrals implements the contract.
+func (s *Service) ListReferrals(ctx context.Context, q *referralv1.ListReferralsRequest) (*referralv1.ListReferralsResponse, error) {
+	filter := store.Filter{State: int32(q.GetState()), MatterID: q.GetMatterId(), CaseID: q.GetCaseId(), Need: q.GetNeed()}
+	referrals, next, err := list(ctx, s, s.Tables.Referrals, actionReferralRead, filter, q)
+	if err != nil {
+		return nil, err
+	}
+	return &referralv1.ListReferralsResponse{Referrals: referrals, NextPageToken: next}, nil
+}
+
+// within lists the divisions that are, or lie in, another one.
+func (s *Service) within(area string) []string {
+	var codes []string
+	for _, d := range s.District.Divisions() {
+		if s.District.Within(d.Code, area) {
+			codes = append(codes, d.Code)
+		}
+	}
+	return codes
+}
+
+// show masks rows for the caller and puts the look on record; NOT_FOUND when one of them is not the caller's to know.
+func show[M item](ctx context.Context, s *Service, t *row.Table[M], action string, rows ...M) error {
+	caller := access.FromContext(ctx)
+	matters := make([]string, len(rows))
+	for i, m := range rows {
+		matters[i] = m.GetStanding().GetMatterId()
+	}
+	involved, err := store.Involved(ctx, s.Engine.DB, caller.Unit, matters...)
+	if err != nil {
+		return err
+	}
+	looks := make([]audit.Look, len(rows))
+	for i, m := range rows {
+		known := facts(m, involved[matters[i]])
+		if err := caller.See(action, known); err != nil {
+			return err
+		}
+		class := caller.Class(action, known)
+		access.Mask(m, class)
+		looks[i] = audit.Look{Actor: command.ActorFrom(ctx), Method: caller.Method, Class: class, Kind: t.Kind, Head: t.Head(m)}
+	}
+	return audit.Read(ctx, s.Engine, looks...)
+}
+
+// page is what every list request has.
+type page interface {
+	proto.Message
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+func list[M item](ctx context.Context, s *Service, t *row.Table[M], action string, filter store.Filter, q page) (rows []M, next string, err error) {
+	caller := access.FromContext(ctx)
+	size, scope, key, err := s.open(ctx, q, 2)
+	if err != nil {
+		return nil, "", err
+	}
+	var after *store.After
+	if key != nil {
+		if after, err = afterOf(key); err != nil {
+			return nil, "", err
+		}
+	}
+	rows, err = store.List(ctx, s.Engine.DB, s.Engine.Keys, t, caller.Scope(action), filter, after, size+1)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > size {
+		rows = rows[:size]
+		last := rows[size-1]
+		next = pagetoken.Make(s.Engine.Keys, scope, last.GetCreateTime().AsTime().Format(time.RFC3339Nano), last.GetStanding().GetId())
+	}
+	return rows, next, show(ctx, s, t, action, rows...)
+}
+
+// open reads the page fields of a list request: how many rows, what a token is bound to, and the key of the row to go on after.
+func (s *Service) open(ctx context.Context, q page, parts int) (size int, scope []byte, key []string, err error) {
+	caller := access.FromContext(ctx)
+	if size, err = pagetoken.Size(q.GetPageSize()); err != nil {
+		return 0, nil, nil, err
+	}
+	if scope, err = pagetoken.Scope(caller.Method, caller.Unit+"/"+caller.System, q); err != nil {
+		return 0, nil, nil, err
+	}
+	key, err = pagetoken.Read(s.Engine.Keys, scope, q.GetPageToken(), parts)
+	return size, scope, key, err
+}
+
+// ListWork implements the contract.
+func (s *Service) ListWork(ctx context.Context, q *referralv1.ListWorkRequest) (*referralv1.ListWorkResponse, error) {
+	caller := access.FromContext(ctx)
+	size, scope, key, err := s.open(ctx, q, 2)
+	if err != nil {
+		return nil, err
+	}
+	unit := q.GetFilter().GetUnit()
+	if unit == "" {
+		unit = caller.Unit
+	}
+	if unit != caller.Unit && caller.Service == "" {
+		return &referralv1.ListWorkResponse{}, nil // another unit's work looks like none
+	}
+	var after *custody.After
+	if key != nil {
+		from, err := afterOf(key)
+		if err != nil {
+			return nil, err
+		}
+		after = &custody.After{Deadline: from.CreateTime, ID: from.ID}
+	}
+	items, err := custody.ListWork(ctx, s.Engine.DB, s.Tables.Sources(), unit, q.GetFilter(), after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := &referralv1.ListWorkResponse{Items: items}
+	if len(items) > size {
+		answer.Items = items[:size]
+		last := items[size-1].GetStanding()
+		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, last.GetDeadline().AsTime().Format(time.RFC3339Nano), last.GetId())
+	}
+	return answer, nil
+}
+
+func afterOf(key []string) (*store.After, error) {
+	at, err := time.Parse(time.RFC3339Nano, key[0])
+	return &store.After{CreateTime: at, ID: key[1]}, err
+}
+
+// GetCustodyHistory implements the contract. Who may read the item may read its history, and so may whoever has it on the work
+// list without being able to read it.
+func (s *Service) GetCustodyHistory(ctx context.Context, q *referralv1.GetCustodyHistoryRequest) (*referralv1.GetCustodyHistoryResponse, error) {
+	if err := s.seeItem(ctx, q.GetId()); err != nil {
+		return nil, err
+	}
+	points, err := custody.History(ctx, s.Engine.DB, q.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &referralv1.GetCustodyHistoryResponse{Points: points}, nil
+}
+
+func (s *Service) seeItem(ctx context.Context, id string) error {
+	r, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Referrals, id)
+	if err == nil {
+		return s.see(ctx, r, actionWork, actionReferralRead)
+	}
+	if !fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
+		return err
+	}
+	c, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Cases, id)
+	if err != nil {
+		return err
+	}
+	return s.see(ctx, c, actionWork, actionCaseRead)
+}
+
+// GetVersion implements the contract.
+func (s *Service) GetVersion(ctx context.Context, _ *referralv1.GetVersionRequest) (*referralv1.GetVersionResponse, error) {
+	version, err := s.Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &referralv1.GetVersionResponse{Version: version}, nil
+}
