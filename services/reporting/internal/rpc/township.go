@@ -1,0 +1,70 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/row"
+	"github.com/lianhu/lianhu/services/reporting/internal/rules"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+// IssueBulletin implements ReportingService: bulletin and report in one command on the report.
+func (s *Commands) IssueBulletin(ctx context.Context, req *reportingv1.IssueBulletinRequest) (*reportingv1.IssueBulletinResponse, error) {
+	var bulletin *reportingv1.Bulletin
+	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "bulletin.issue", func(c *command.Change, r *reportingv1.Report) (string, error) {
+		b, err := rules.IssueBulletin(s.District, r, by(ctx), c.ID("bulletin"), req.GetText(), c.Now)
+		if err != nil {
+			return "", err
+		}
+		bulletin = b
+		return "notified", command.Insert(c, s.Tables.Bulletins, b, "issued")
+	}, func(*reportingv1.Report) *reportingv1.IssueBulletinResponse {
+		return &reportingv1.IssueBulletinResponse{Standing: bulletin.GetStanding(), State: bulletin.GetState()}
+	})
+}
+
+// AcknowledgeBulletin implements ReportingService: bulletin closed, report closed and assessment opened, all or nothing.
+func (s *Commands) AcknowledgeBulletin(ctx context.Context, req *reportingv1.AcknowledgeBulletinRequest) (*reportingv1.AcknowledgeBulletinResponse, error) {
+	var assessment string
+	return update(ctx, s.Desk, req, s.Tables.Bulletins, req.GetBulletinId(), "bulletin.acknowledge", func(c *command.Change, b *reportingv1.Bulletin) (string, error) {
+		report, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Reports, b.GetReportId())
+		if err != nil {
+			return "", err
+		}
+		loaded := command.Remember(s.Tables.Reports, report)
+		assessment = c.ID("assessment")
+		a, err := rules.Acknowledge(s.District, b, report, by(ctx), assessment, c.Now)
+		if err != nil {
+			return "", err
+		}
+		if err := loaded.Update(c, "closed", a.GetTownship()); err != nil {
+			return "", err
+		}
+		return "acknowledged", command.Insert(c, s.Tables.Assessments, a, "opened", b.GetIssueUnit())
+	}, func(b *reportingv1.Bulletin) *reportingv1.AcknowledgeBulletinResponse {
+		return &reportingv1.AcknowledgeBulletinResponse{Standing: b.GetStanding(), State: b.GetState(), AssessmentId: assessment}
+	})
+}
+
+// RecordAssessment implements ReportingService.
+func (s *Commands) RecordAssessment(ctx context.Context, req *reportingv1.RecordAssessmentRequest) (*reportingv1.RecordAssessmentResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Assessments, req.GetAssessmentId(), "assessment.record", func(c *command.Change, a *reportingv1.Assessment) (string, error) {
+		return "recorded", rules.RecordAssessment(s.District, a, by(ctx), req.GetFindings(), c.Now)
+	}, func(a *reportingv1.Assessment) *reportingv1.RecordAssessmentResponse {
+		return &reportingv1.RecordAssessmentResponse{Standing: a.GetStanding(), State: a.GetState()}
+	})
+}
+
+// ConcludeAssessment implements ReportingService. The child is the one bound by now, so that those who follow know it.
+func (s *Commands) ConcludeAssessment(ctx context.Context, req *reportingv1.ConcludeAssessmentRequest) (*reportingv1.ConcludeAssessmentResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Assessments, req.GetAssessmentId(), "assessment.conclude", func(c *command.Change, a *reportingv1.Assessment) (string, error) {
+		report, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Reports, a.GetReportId())
+		if err != nil {
+			return "", err
+		}
+		return "concluded", rules.Conclude(s.District, a, by(ctx), req, report.GetChildId(), c.Now)
+	}, func(a *reportingv1.Assessment) *reportingv1.ConcludeAssessmentResponse {
+		return &reportingv1.ConcludeAssessmentResponse{Standing: a.GetStanding(), State: a.GetState()}
+	})
+}

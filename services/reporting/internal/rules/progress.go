@@ -1,0 +1,25 @@
+package rules
+
+import reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+
+// Progress is what a reporter is told of a matter: how far it has come and whom to ask. assessments holds the report's
+// assessment once there is one.
+func Progress(r *reportingv1.Report, assessments []*reportingv1.Assessment) (reportingv1.GetReportStatusResponse_Progress, string) {
+	for _, a := range assessments {
+		switch a.GetState() {
+		case reportingv1.Assessment_STATE_OPEN, reportingv1.Assessment_STATE_IN_PROGRESS:
+			return reportingv1.GetReportStatusResponse_PROGRESS_ASSESSING, a.GetStanding().GetHolder()
+		default:
+			return reportingv1.GetReportStatusResponse_PROGRESS_CONCLUDED, ""
+		}
+	}
+	holder := r.GetStanding().GetHolder()
+	switch {
+	case r.GetResponseCloseTime() != nil:
+		return reportingv1.GetReportStatusResponse_PROGRESS_RESPONDED, holder
+	case r.GetAcceptTime() != nil:
+		return reportingv1.GetReportStatusResponse_PROGRESS_RESPONDING, holder
+	default:
+		return reportingv1.GetReportStatusResponse_PROGRESS_RECEIVED, holder
+	}
+}

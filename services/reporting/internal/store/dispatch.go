@@ -1,0 +1,166 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/row"
+	"github.com/lianhu/lianhu/pkg/seal"
+	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+// Spent is a number a source has used before.
+type Spent struct {
+	// Void numbers were given up.
+	Void bool
+	// Digest of the update; empty for a void.
+	Digest []byte
+	// Cause of the quarantine, zero when the content was used.
+	Cause reportingv1.Quarantined_Cause
+}
+
+// SpentAmong looks up which of the numbers a source has used.
+func SpentAmong(ctx context.Context, q row.Querier, source string, epoch int64, sequences []int64) (map[int64]Spent, error) {
+	rows, err := q.Query(ctx, `SELECT sequence, void, digest, coalesce(cause, 0) FROM dispatch_update
+		WHERE source = $1 AND epoch = $2 AND sequence = ANY ($3)`, source, epoch, sequences)
+	if err != nil {
+		return nil, err
+	}
+	spent := map[int64]Spent{}
+	var sequence int64
+	var s Spent
+	_, err = pgx.ForEachRow(rows, []any{&sequence, &s.Void, &s.Digest, &s.Cause}, func() error {
+		spent[sequence] = s
+		s.Digest = nil // the next row gets memory of its own
+		return nil
+	})
+	return spent, err
+}
+
+// SpentAbove lists the numbers a source has used above one, in order.
+func SpentAbove(ctx context.Context, q row.Querier, source string, epoch, above int64) ([]int64, error) {
+	rows, err := q.Query(ctx, "SELECT sequence FROM dispatch_update WHERE source = $1 AND epoch = $2 AND sequence > $3 ORDER BY sequence", source, epoch, above)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
+// Holders gives the holder of each of the reports that exist; empty for a closed one.
+func Holders(ctx context.Context, q row.Querier, reports []string) (map[string]string, error) {
+	rows, err := q.Query(ctx, "SELECT id::text, coalesce(holder, '') FROM report WHERE id = ANY ($1::uuid[])", reports)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	var id, holder string
+	_, err = pgx.ForEachRow(rows, []any{&id, &holder}, func() error {
+		found[id] = holder
+		return nil
+	})
+	return found, err
+}
+
+// Incoming is one update on its way in.
+type Incoming struct {
+	// Envelope as sent.
+	Envelope *reportingv1.IncidentUpdate
+	// Digest of the envelope.
+	Digest []byte
+	// Cause of the quarantine; zero when the content is used.
+	Cause reportingv1.Quarantined_Cause
+}
+
+// Digest is what tells two updates of one number apart. It covers each field with its length, as protobuf's own bytes may
+// differ between releases.
+func Digest(keys *seal.Keys, u *reportingv1.IncidentUpdate) []byte {
+	var raw []byte
+	for _, n := range []int64{u.GetSequence(), u.GetIncidentVersion(), u.GetSourceTime().GetSeconds(), int64(u.GetSourceTime().GetNanos()), int64(u.GetPayloadFormat())} {
+		raw = binary.BigEndian.AppendUint64(raw, uint64(n))
+	}
+	for _, b := range [][]byte{[]byte(u.GetIncidentNumber()), u.GetPayload(), u.ProtoReflect().GetUnknown()} {
+		raw = append(binary.BigEndian.AppendUint64(raw, uint64(len(b))), b...)
+	}
+	return keys.Digest("dispatch", raw)
+}
+
+// Position of a source: what a statement below is about.
+type Position struct {
+	Source string
+	Epoch  int64
+}
+
+// StoreUpdates adds the updates to the command: the numbers are spent when it commits.
+func StoreUpdates(c *command.Change, at Position, updates []Incoming) error {
+	for _, in := range updates {
+		sealed, err := sealUpdate(c.Engine.Keys, at, in.Envelope)
+		if err != nil {
+			return err
+		}
+		var cause any
+		if in.Cause != 0 {
+			cause = int32(in.Cause)
+		}
+		c.Exec(`INSERT INTO dispatch_update (source, epoch, sequence, void, digest, cause, incident_number, incident_version, source_time, receive_time, sealed_abuse_detail)
+			VALUES ($1, $2, $3, false, $4, $5, $6, $7, $8, $9, $10)`, at.Source, at.Epoch, in.Envelope.GetSequence(), in.Digest, cause,
+			in.Envelope.GetIncidentNumber(), in.Envelope.GetIncidentVersion(), in.Envelope.GetSourceTime().AsTime(), c.Now, sealed)
+	}
+	return nil
+}
+
+// StoreVoids adds numbers that were given up.
+func StoreVoids(c *command.Change, at Position, sequences []int64) {
+	if len(sequences) == 0 {
+		return
+	}
+	c.Exec(`INSERT INTO dispatch_update (source, epoch, sequence, void, digest, receive_time)
+		SELECT $1, $2, sequence, true, ''::bytea, $4 FROM unnest($3::bigint[]) AS sequence`, at.Source, at.Epoch, sequences, c.Now)
+}
+
+// Apart reports which of the updates are in quarantine already, by the place in the list.
+func Apart(ctx context.Context, q row.Querier, at Position, updates []Incoming) (map[int]bool, error) {
+	sequences, digests := make([]int64, len(updates)), make([][]byte, len(updates))
+	for i, in := range updates {
+		sequences[i], digests[i] = in.Envelope.GetSequence(), in.Digest
+	}
+	rows, err := q.Query(ctx, `SELECT (place - 1)::integer FROM unnest($3::bigint[], $4::bytea[]) WITH ORDINALITY AS sent (sequence, digest, place)
+		JOIN dispatch_quarantine USING (sequence, digest) WHERE source = $1 AND epoch = $2`, at.Source, at.Epoch, sequences, digests)
+	if err != nil {
+		return nil, err
+	}
+	apart := map[int]bool{}
+	var place int
+	_, err = pgx.ForEachRow(rows, []any{&place}, func() error {
+		apart[place] = true
+		return nil
+	})
+	return apart, err
+}
+
+// StoreQuarantine keeps updates apart for somebody to look at by the deadline.
+func StoreQuarantine(c *command.Change, at Position, updates []Incoming, deadline time.Time) error {
+	for _, in := range updates {
+		sealed, err := sealUpdate(c.Engine.Keys, at, in.Envelope)
+		if err != nil {
+			return err
+		}
+		c.Exec(`INSERT INTO dispatch_quarantine (source, epoch, sequence, digest, cause, receive_time, deadline, sealed_abuse_detail)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			at.Source, at.Epoch, in.Envelope.GetSequence(), in.Digest, int32(in.Cause), c.Now, deadline, sealed)
+	}
+	return nil
+}
+
+func sealUpdate(keys *seal.Keys, at Position, u *reportingv1.IncidentUpdate) ([]byte, error) {
+	plain, err := proto.Marshal(u)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Seal(seal.Place{Table: "dispatch_update", ID: at.Source, Class: accessv1.DataClass_DATA_CLASS_ABUSE_DETAIL}, plain)
+}

@@ -1,0 +1,129 @@
+// Package store keeps reports, bulletins, assessments, incidents and the reporter vault. What a row looks like is said once,
+// in the tables of this file; statements that are more than a row by its id are one file per aggregate.
+package store
+
+import (
+	"embed"
+	"io/fs"
+	"time"
+
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/row"
+	"github.com/lianhu/lianhu/pkg/schema"
+	"github.com/lianhu/lianhu/pkg/seal"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+//go:embed vault/*.sql
+var vaultMigrations embed.FS
+
+// Migrations of the service's database.
+func Migrations() fs.FS { return schema.With(inside(migrations, "migrations")) }
+
+// VaultMigrations of the vault's database.
+func VaultMigrations() fs.FS { return inside(vaultMigrations, "vault") }
+
+func inside(all embed.FS, folder string) fs.FS {
+	sub, err := fs.Sub(all, folder)
+	if err != nil {
+		panic("store: " + err.Error()) // only for a folder name that is not valid
+	}
+	return sub
+}
+
+// Tables says how each message is kept. It never changes after NewTables.
+type Tables struct {
+	Reports     *row.Table[*reportingv1.Report]
+	Children    *row.Table[*reportingv1.ProvisionalChild]
+	Bulletins   *row.Table[*reportingv1.Bulletin]
+	Assessments *row.Table[*reportingv1.Assessment]
+	Incidents   *row.Table[*reportingv1.Incident]
+	Sources     *row.Table[*reportingv1.DispatchSource]
+}
+
+// NewTables plans the mapping of every message of this service.
+func NewTables() *Tables {
+	type report = row.Column[*reportingv1.Report]
+	type child = row.Column[*reportingv1.ProvisionalChild]
+	type assessment = row.Column[*reportingv1.Assessment]
+	type source = row.Column[*reportingv1.DispatchSource]
+	return &Tables{
+		Reports: row.NewTable("report", "report",
+			report{Name: "receipt_number", Path: "receipt_number"},
+			report{Name: "provisional_child_id", Path: "provisional_child_id", Type: "uuid"},
+			report{Name: "child_id", Path: "child_id", Type: "uuid"},
+		),
+		Children: row.NewTable("provisional_child", "provisional_child",
+			child{Name: "birth_date", Path: "person.birth_date", Type: "date"},
+			child{Name: "sex", Path: "person.sex"},
+			child{Name: "child_id", Path: "child_id", Type: "uuid"},
+			child{Name: "id_number_index", Type: "bytea", Value: func(m *reportingv1.ProvisionalChild, keys *seal.Keys) any {
+				return keys.Index("child.id_number", m.GetPerson().GetIdNumber())
+			}},
+			child{Name: "name_index", Type: "bytea", Value: func(m *reportingv1.ProvisionalChild, keys *seal.Keys) any {
+				return keys.Index("child.name", m.GetPerson().GetName())
+			}},
+		),
+		Bulletins: row.NewTable("bulletin", "bulletin",
+			row.Column[*reportingv1.Bulletin]{Name: "report_id", Path: "report_id", Type: "uuid"},
+		),
+		Assessments: row.NewTable("assessment", "assessment",
+			assessment{Name: "report_id", Path: "report_id", Type: "uuid"},
+			assessment{Name: "child_id", Path: "child_id", Type: "uuid"},
+			assessment{Name: "case_id", Path: "case_id", Type: "uuid"},
+		),
+		Incidents: row.NewTable("incident", "incident",
+			row.Column[*reportingv1.Incident]{Name: "incident_number", Path: "incident_number"},
+		),
+		Sources: row.NewTable("dispatch_source", "dispatch_source",
+			source{Name: "source", Path: "source"},
+			source{Name: "epoch", Path: "epoch"},
+			source{Name: "durable_through", Path: "durable_through"},
+		),
+	}
+}
+
+// Items describes the item tables, for work lists, sweeping and the promises.
+func (t *Tables) Items() []custody.Source {
+	return []custody.Source{t.ReportItems(), t.BulletinItems(), t.AssessmentItems(), t.IncidentItems()}
+}
+
+// ReportItems describes the reports.
+func (t *Tables) ReportItems() custody.Source {
+	return custody.SourceOf(t.Reports, reportingv1.Report_STATE_CLOSED)
+}
+
+// BulletinItems describes the bulletins.
+func (t *Tables) BulletinItems() custody.Source {
+	return custody.SourceOf(t.Bulletins, reportingv1.Bulletin_STATE_ACKNOWLEDGED)
+}
+
+// AssessmentItems describes the assessments.
+func (t *Tables) AssessmentItems() custody.Source {
+	return custody.SourceOf(t.Assessments, reportingv1.Assessment_STATE_HANDED_OVER, reportingv1.Assessment_STATE_CLOSED)
+}
+
+// IncidentItems describes the incidents.
+func (t *Tables) IncidentItems() custody.Source {
+	return custody.SourceOf(t.Incidents, reportingv1.Incident_STATE_LINKED, reportingv1.Incident_STATE_CLOSED)
+}
+
+// Constraints maps what two racing calls can violate to what the loser is told: come back and see what the winner did.
+func Constraints() map[string]func() *fault.Error {
+	contention := func() *fault.Error {
+		return fault.New(faultv1.Reason_REASON_CONTENTION, "another call was faster; repeat with the same request_id").RetryAfter(time.Second)
+	}
+	return map[string]func() *fault.Error{
+		"incident_pkey":            contention,
+		"incident_incident_number": contention,
+		"dispatch_source_pkey":     contention,
+		"dispatch_source_source":   contention,
+		"dispatch_update_key":      contention,
+		"dispatch_quarantine_key":  contention,
+	}
+}
