@@ -1,0 +1,51 @@
+// Package sweep fires the deadlines of cases and referrals through the same command path as every other change.
+package sweep
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/row"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
+	"github.com/lianhu/lianhu/services/referral/internal/rules"
+	"github.com/lianhu/lianhu/services/referral/internal/store"
+)
+
+// Expiries says what a passed deadline does to each kind of item.
+func Expiries(e *command.Engine, d *district.District, t *store.Tables) []custody.Expiry {
+	sources := t.Sources()
+	return []custody.Expiry{
+		{Source: sources[0], Expire: expire(e, t.Cases, func(m *referralv1.Case, now time.Time) string {
+			return rules.ExpireCase(d, m, now)
+		})},
+		{Source: sources[1], Expire: expire(e, t.Referrals, func(m *referralv1.Referral, now time.Time) string {
+			return rules.Expire(d, m, now)
+		})},
+	}
+}
+
+type item interface {
+	proto.Message
+	GetStanding() *custodyv1.Standing
+	GetTownship() string
+}
+
+func expire[M item](e *command.Engine, t *row.Table[M], rule func(M, time.Time) string) func(context.Context, string, int64) error {
+	return func(ctx context.Context, id string, version int64) error {
+		call := custody.ExpiryCall(e.Service, t.Kind, id, version)
+		_, err := command.Update(ctx, e, call, t, id, func(c *command.Change, m M) error {
+			if m.GetStanding().GetVersion() != version || !custody.Due(m.GetStanding(), c.Now) {
+				return custody.ErrNotDue
+			}
+			c.Happened(rule(m, c.Now), m.GetTownship())
+			return nil
+		}, func(m M) *custodyv1.Standing { return m.GetStanding() })
+		return err
+	}
+}
