@@ -13,9 +13,9 @@ import (
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/feed"
 	"github.com/lianhu/lianhu/pkg/row"
+	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 	"github.com/lianhu/lianhu/services/reporting/internal/store"
-	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 )
 
 // Desk is what every handler of this service works with.
@@ -33,27 +33,7 @@ type Desk struct {
 	Version func(context.Context) (*accessv1.ServiceVersion, error)
 }
 
-// mutation is a request that changes something.
-type mutation interface {
-	proto.Message
-	GetRequestId() string
-	GetValidateOnly() bool
-}
-
 const abuseDetail = accessv1.DataClass_DATA_CLASS_ABUSE_DETAIL
-
-// callOf names a caller's request for the command rule.
-func callOf(ctx context.Context, req mutation) command.Call {
-	caller := access.FromContext(ctx)
-	return command.Call{
-		Caller: caller.Unit + "/" + caller.System, Method: caller.Method, RequestID: req.GetRequestId(), Request: req,
-		ValidateOnly: req.GetValidateOnly(), Actor: actorOf(caller), Class: abuseDetail,
-	}
-}
-
-func actorOf(caller *access.Caller) command.Actor {
-	return command.Actor{Unit: caller.Unit, System: caller.System, Officer: caller.Officer, Purpose: caller.Purpose}
-}
 
 // factsOf gathers what decides whether the caller may know of a row. Involvement costs a look into the database and is only
 // asked for when nothing else opens the row.
@@ -92,7 +72,7 @@ func (d *Desk) show(ctx context.Context, action, kind string, head row.Head, ans
 	}
 	class := caller.Class(action, facts)
 	access.Mask(answer, class)
-	return audit.Read(ctx, d.Engine, audit.Look{Actor: actorOf(caller), Method: caller.Method, Class: class, Kind: kind, Head: head})
+	return audit.Read(ctx, d.Engine, audit.Look{Actor: command.ActorFrom(ctx), Method: caller.Method, Class: class, Kind: kind, Head: head})
 }
 
 // supervises reports whether the caller is the procuratorate, which supervises every report (policy R3.7).
@@ -105,8 +85,10 @@ func by(ctx context.Context) rules.Actor {
 }
 
 // update runs a rule on a row the caller may know of. The rule says what happened.
-func update[M, A proto.Message](ctx context.Context, d *Desk, req mutation, t *row.Table[M], id, action string, rule func(c *command.Change, m M) (string, error), answer func(M) A) (A, error) {
-	return command.Update(ctx, d.Engine, callOf(ctx, req), t, id, func(c *command.Change, m M) error {
+func update[M, A proto.Message](ctx context.Context, d *Desk, req proto.Message, t *row.Table[M], id, action string, rule func(c *command.Change, m M) (string, error), answer func(M) A) (A, error) {
+	call := command.CallFrom(ctx, req)
+	call.Class = abuseDetail
+	return command.Update(ctx, d.Engine, call, t, id, func(c *command.Change, m M) error {
 		if err := d.see(ctx, action, t.Head(m)); err != nil {
 			return err
 		}
@@ -115,4 +97,3 @@ func update[M, A proto.Message](ctx context.Context, d *Desk, req mutation, t *r
 		return err
 	}, answer)
 }
-

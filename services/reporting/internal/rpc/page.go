@@ -8,8 +8,8 @@ import (
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
-	"github.com/lianhu/lianhu/services/reporting/internal/store"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
+	"github.com/lianhu/lianhu/services/reporting/internal/store"
 )
 
 // page reads what a list request says about its page: size, what a token is bound to, and the sort key of two parts (nil for the

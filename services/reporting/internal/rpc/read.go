@@ -8,13 +8,14 @@ import (
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/audit"
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 	"github.com/lianhu/lianhu/services/reporting/internal/store"
-	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
 // Reads serves ReportingReadService.
@@ -84,7 +85,7 @@ func (s *Reads) showReports(ctx context.Context, caller *access.Caller, reports 
 		}
 		class := caller.Class("report.read", facts)
 		access.Mask(report, class)
-		looks = append(looks, audit.Look{Actor: actorOf(caller), Method: caller.Method, Class: class, Kind: "report", Head: head})
+		looks = append(looks, audit.Look{Actor: command.ActorFrom(ctx), Method: caller.Method, Class: class, Kind: "report", Head: head})
 	}
 	return audit.Read(ctx, s.Engine, looks...)
 }

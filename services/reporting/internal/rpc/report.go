@@ -7,8 +7,8 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/command"
-	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 )
 
 // Commands serves ReportingService.
@@ -22,8 +22,8 @@ type Commands struct {
 func (s *Commands) SubmitReport(ctx context.Context, req *reportingv1.SubmitReportRequest) (*reportingv1.SubmitReportResponse, error) {
 	caller := access.FromContext(ctx)
 	pseudonym := s.Vault.Keys.Pseudonym("submit/"+req.GetRequestId(), caller.Unit+"/"+caller.System)
-	call := callOf(ctx, req)
-	call.Caller, call.Actor = pseudonym, command.Actor{Unit: pseudonym, Purpose: caller.Purpose}
+	call := command.CallFrom(ctx, req)
+	call.Caller, call.Actor, call.Class = pseudonym, command.Actor{Unit: pseudonym, Purpose: caller.Purpose}, abuseDetail
 	return command.Create(ctx, s.Engine, call, s.Tables.Reports, func(c *command.Change) (*reportingv1.Report, error) {
 		if err := rules.CheckSubmission(s.District, req, c.Now); err != nil {
 			return nil, err

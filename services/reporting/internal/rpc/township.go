@@ -5,8 +5,8 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/row"
-	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 )
 
 // IssueBulletin implements ReportingService: bulletin and report in one command on the report.
