@@ -62,3 +62,16 @@ func sanitized(err error) error {
 	}
 	return postgres.Sanitize(err)
 }
+
+// Ready reports whether the vault is there and migrated; a report cannot be taken without it.
+func (v *Vault) Ready(ctx context.Context) error {
+	have, err := postgres.SchemaVersion(ctx, v.DB)
+	if err != nil {
+		return err
+	}
+	want, err := postgres.LatestVersion(VaultMigrations())
+	if err == nil && have < want {
+		err = fmt.Errorf("vault: the schema is at version %d, this program needs %d: run the migration", have, want)
+	}
+	return err
+}

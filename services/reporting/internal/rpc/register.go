@@ -1,0 +1,27 @@
+package rpc
+
+import (
+	"google.golang.org/grpc"
+
+	"github.com/lianhu/lianhu/pkg/server"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+// Register adds all services of this area to a server.
+func Register(s grpc.ServiceRegistrar, d *Desk) {
+	reportingv1.RegisterReportingServiceServer(s, &Commands{Desk: d})
+	reportingv1.RegisterReportingReadServiceServer(s, &Reads{Desk: d})
+	reportingv1.RegisterDispatchServiceServer(s, &Dispatch{Desk: d})
+	reportingv1.RegisterReportingFeedServiceServer(s, &Feed{Desk: d})
+	reportingv1.RegisterReportingOperationsServiceServer(s, &Operations{Desk: d})
+}
+
+// Limits of the methods: a batch of the police may carry several large payloads, and what children in danger depend on is shed
+// last.
+func Limits() server.Limits {
+	const push, submit = reportingv1.DispatchService_PushIncidentUpdateBatch_FullMethodName, reportingv1.ReportingService_SubmitReport_FullMethodName
+	return server.Limits{
+		MessageBytesOf: map[string]int{push: 8 << 20},
+		Of:             map[string]int{push: 512, submit: 512},
+	}
+}

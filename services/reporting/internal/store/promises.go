@@ -1,0 +1,47 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lianhu/lianhu/pkg/promise"
+)
+
+// Promises are the queries that count violations in this service's database at business time now.
+func Promises(t *Tables, now time.Time) []promise.Query {
+	return slices.Concat(promise.Items(now, t.Items()...), promise.Runtime(), []promise.Query{
+		{Promise: promise.NothingLostNothingTwice, Name: "dispatch.durable", SQL: `
+			SELECT count(*), count(*) FILTER (WHERE s.durable_through <>
+				(SELECT count(*) FROM dispatch_update u WHERE u.source = s.source AND u.epoch = s.epoch AND u.sequence <= s.durable_through))
+			FROM dispatch_source s`},
+		{Promise: promise.NothingLostNothingTwice, Name: "assessment.chain", SQL: `
+			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM bulletin b WHERE b.report_id = a.report_id AND b.state = 2)
+				OR NOT EXISTS (SELECT FROM report r WHERE r.id = a.report_id AND r.state = 6))
+			FROM assessment a`},
+		{Promise: promise.NoLookWithoutAReason, Name: "reporter.anonymous", SQL: `
+			SELECT count(*), count(*) FILTER (WHERE i.caller NOT LIKE 'reporter/%'
+				OR EXISTS (SELECT FROM audit a WHERE a.request_id = i.request_id AND a.method = i.method AND a.unit NOT LIKE 'reporter/%'))
+			FROM idempotency i WHERE i.method LIKE '%/SubmitReport'`},
+	})
+}
+
+// VaultComplete compares the reports with the vault. Nothing is opened: only ids are compared.
+func VaultComplete(ctx context.Context, pool, vault *pgxpool.Pool) (promise.Count, error) {
+	count := promise.Count{Promise: promise.NoLookWithoutAReason, Name: "vault.complete"}
+	rows, err := pool.Query(ctx, "SELECT id::text FROM report")
+	if err != nil {
+		return count, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return count, err
+	}
+	var kept int64
+	err = vault.QueryRow(ctx, "SELECT count(*) FROM reporter WHERE report_id = ANY ($1::uuid[])", ids).Scan(&kept)
+	count.Checked, count.Violations = int64(len(ids)), int64(len(ids))-kept
+	return count, err
+}
