@@ -1,0 +1,67 @@
+package door
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/identity"
+	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
+)
+
+// passed are the only metadata keys of a caller that reach a service. Everything else stays outside, so that no spelling of the
+// principal, present or future, can be smuggled in.
+var passed = [...]string{access.KeyPurpose, access.KeyMatter, access.KeyOfficer}
+
+// Outgoing is the metadata that services get: who calls, by certificate, and what the caller says of its call.
+// It returns fault IDENTITY_REQUIRED for a certificate that names no unit.
+func Outgoing(state tls.ConnectionState, trustDomain string, word func(key string) []string) (metadata.MD, error) {
+	if len(state.VerifiedChains) == 0 {
+		return nil, fault.New(faultv1.Reason_REASON_IDENTITY_REQUIRED, "present a client certificate of the suite")
+	}
+	leaf := state.VerifiedChains[0][0]
+	who, err := identity.OfCertificate(leaf)
+	if err != nil || who.TrustDomain != trustDomain || who.Unit == "" {
+		return nil, fault.New(faultv1.Reason_REASON_IDENTITY_REQUIRED, "the certificate names no unit of this district").Wrap(err)
+	}
+	hash := sha256.Sum256(leaf.Raw)
+	principal := &accessv1.Principal{Unit: who.Unit, System: who.System, Method: "mtls", CertificateHash: hex.EncodeToString(hash[:])}
+	if officer := word(access.KeyOfficer); len(officer) == 1 {
+		principal.Officer = officer[0]
+	}
+	binary, err := proto.Marshal(principal)
+	if err != nil {
+		return nil, err
+	}
+	out := metadata.MD{}
+	for _, key := range passed {
+		if values := word(key); len(values) > 0 {
+			out.Set(key, values...)
+		}
+	}
+	out.Set(access.KeyPrincipal, string(binary))
+	return out, nil
+}
+
+// outgoing is Outgoing for a gRPC call.
+func outgoing(ctx context.Context, trustDomain string) (metadata.MD, error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil, fault.New(faultv1.Reason_REASON_IDENTITY_REQUIRED, "the connection has no peer")
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok {
+		return nil, fault.New(faultv1.Reason_REASON_IDENTITY_REQUIRED, "the connection is not TLS")
+	}
+	in, _ := metadata.FromIncomingContext(ctx)
+	return Outgoing(info.State, trustDomain, in.Get)
+}

@@ -1,0 +1,205 @@
+// Package door is the gateway's gRPC side: it finds out who calls, and passes calls on to the services byte for byte,
+// unary calls and streams alike. It knows the names of the contract's methods and nothing of their content.
+package door
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/propagation"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/identity"
+	"github.com/lianhu/lianhu/pkg/server"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
+)
+
+// Limits of the outside listener.
+const (
+	// UnaryTimeout is the deadline of a unary call whose caller set none.
+	UnaryTimeout = 10 * time.Second
+	// messageBytes is the largest message passed on. The services' own limits are lower and answer with a reason.
+	messageBytes = 8 << 20
+	// streamsPerConnection bounds what one connection may have open at once.
+	streamsPerConnection = 256
+	// stopWithin bounds a graceful stop.
+	stopWithin = 10 * time.Second
+)
+
+// Upstream is the pair of connections to one service. Streams that live for hours must not hold up short calls.
+type Upstream struct {
+	Unary, Stream *grpc.ClientConn
+}
+
+// Dial makes the connections to a service. Nothing is retried here: whether a call may be repeated, only its caller knows.
+func Dial(target string, source *identity.Source, service string) (Upstream, error) {
+	peer := identity.OfService(source.Identity().TrustDomain, service)
+	dial := func() (*grpc.ClientConn, error) {
+		return grpc.NewClient(target,
+			grpc.WithTransportCredentials(credentials.NewTLS(source.ClientTLS(peer))),
+			grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`), grpc.WithDisableRetry(),
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytes), grpc.MaxCallSendMsgSize(messageBytes)),
+			grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))))
+	}
+	unary, err := dial()
+	if err != nil {
+		return Upstream{}, err
+	}
+	stream, err := dial()
+	return Upstream{unary, stream}, errors.Join(err)
+}
+
+// Close closes both connections.
+func (u Upstream) Close() error { return errors.Join(u.Unary.Close(), u.Stream.Close()) }
+
+// Door is the outside gRPC server.
+type Door struct {
+	server      *grpc.Server
+	health      *health.Server
+	routes      map[string]route
+	upstreams   map[string]Upstream
+	trustDomain string
+}
+
+// New makes the door over upstreams by area.
+func New(source *identity.Source, upstreams map[string]Upstream) *Door {
+	d := &Door{routes: routes(), upstreams: upstreams, health: health.NewServer(), trustDomain: source.Identity().TrustDomain}
+	d.server = grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(source.ServerTLS("h2"))),
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(messageBytes), grpc.MaxSendMsgSize(messageBytes), grpc.MaxConcurrentStreams(streamsPerConnection),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 5 * time.Minute, Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))),
+		grpc.UnknownServiceHandler(d.pass),
+	)
+	healthpb.RegisterHealthServer(d.server, d.health)
+	reflectionpb.RegisterServerReflectionServer(d.server, reflection.NewServerV1(reflection.ServerOptions{Services: published{d.server}}))
+	return d
+}
+
+// Serve passes calls on until ctx is done, then stops: running calls get stopWithin to end.
+func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
+	ended := make(chan error, 1)
+	go func() { ended <- d.server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	d.health.Shutdown()
+	late := time.AfterFunc(stopWithin, d.server.Stop)
+	defer late.Stop()
+	d.server.GracefulStop()
+	<-ended
+	return nil
+}
+
+// pass carries one call to its service and back.
+func (d *Door) pass(_ any, in grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(in)
+	err := d.carry(in, method)
+	var f *fault.Error
+	if errors.As(err, &f) {
+		slog.InfoContext(in.Context(), "gateway: refused", "method", shortMethod(method), "reason", f.Reason())
+		return server.Status(f).Err()
+	}
+	return err
+}
+
+func (d *Door) carry(in grpc.ServerStream, method string) error {
+	to, ok := d.routes[method]
+	if !ok {
+		return fault.New(faultv1.Reason_REASON_METHOD_UNKNOWN, "no method of this name is published")
+	}
+	md, err := outgoing(in.Context(), d.trustDomain)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(in.Context(), md))
+	defer cancel()
+	conn := d.upstreams[to.area].Stream
+	if !to.stream {
+		conn = d.upstreams[to.area].Unary
+		if _, ok := ctx.Deadline(); !ok {
+			ctx, cancel = context.WithTimeout(ctx, UnaryTimeout)
+			defer cancel()
+		}
+	}
+	out, err := grpc.NewClientStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, conn, method, grpc.ForceCodecV2(newCodec()))
+	if err != nil {
+		return d.answer(in.Context(), err)
+	}
+	// Ends by itself when the call ends: receiving from a finished call fails.
+	go forward(in, out, cancel)
+	return d.answer(in.Context(), back(in, out))
+}
+
+// forward carries the caller's messages to the service, one at a time, so that HTTP/2's flow control reaches the caller.
+func forward(in grpc.ServerStream, out grpc.ClientStream, cancel context.CancelFunc) {
+	for {
+		f := &frame{}
+		if err := in.RecvMsg(f); err != nil {
+			if errors.Is(err, io.EOF) {
+				_ = out.CloseSend() // always nil
+				return
+			}
+			cancel()
+			return
+		}
+		if err := out.SendMsg(f); err != nil {
+			return // the service has ended the call; back gets its status
+		}
+	}
+}
+
+// back carries header, messages, trailer and status of the service to the caller, untouched.
+func back(in grpc.ServerStream, out grpc.ClientStream) error {
+	header, err := out.Header()
+	if err == nil && len(header) > 0 {
+		if err := in.SetHeader(header); err != nil {
+			return err
+		}
+	}
+	for {
+		f := &frame{}
+		if err := out.RecvMsg(f); err != nil {
+			in.SetTrailer(out.Trailer())
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if err := in.SendMsg(f); err != nil {
+			return err
+		}
+	}
+}
+
+// answer leaves a service's status as it is and gives a reason to what has none: the service could not be reached.
+func (d *Door) answer(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	s, _ := status.FromError(err)
+	if s.Code() == codes.Unavailable && len(s.Details()) == 0 {
+		return fault.New(faultv1.Reason_REASON_UNAVAILABLE, "a part of the system is away; repeat with the same request_id").RetryAfter(time.Second)
+	}
+	return err
+}

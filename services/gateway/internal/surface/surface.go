@@ -1,0 +1,150 @@
+// Package surface is the gateway's JSON side: the contract's HTTP rules, answered by the same services over the same gRPC.
+package surface
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/identity"
+	"github.com/lianhu/lianhu/pkg/server"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
+	"github.com/lianhu/lianhu/services/gateway/internal/door"
+	"github.com/lianhu/lianhu/services/gateway/internal/gen"
+)
+
+// Limits of the HTTP listener.
+const (
+	bodyBytes     = 4 << 20
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	stopWithin    = 10 * time.Second
+)
+
+// Surface is the outside HTTP server.
+type Surface struct {
+	http *http.Server
+}
+
+// New makes the JSON surface over connections by area.
+func New(ctx context.Context, source *identity.Source, upstreams map[string]door.Upstream) (*Surface, error) {
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
+			MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true},
+			// A misspelt field must not be taken for an absent one.
+			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
+		}),
+		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }), // see call
+		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithErrorHandler(explain),
+	)
+	for _, area := range door.Areas() {
+		for _, register := range gen.Handlers()[area] {
+			if err := register(ctx, mux, upstreams[area].Unary); err != nil {
+				return nil, err
+			}
+		}
+	}
+	routes := http.NewServeMux()
+	routes.HandleFunc("GET /openapi.json", document)
+	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	routes.Handle("/", call(mux, source.Identity().TrustDomain))
+	return &Surface{&http.Server{
+		Handler: http.MaxBytesHandler(routes, bodyBytes), TLSConfig: source.ServerTLS("h2", "http/1.1"),
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug), // handshakes that fail are the caller's business
+	}}, nil
+}
+
+// Serve answers until ctx is done, then lets running calls end.
+func (s *Surface) Serve(ctx context.Context, listener net.Listener) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.http.ServeTLS(listener, "", "") }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	if err := s.http.Shutdown(bounded); err != nil {
+		_ = s.http.Close()
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// call names the caller, begins the trace and bounds the time, then leaves the rest to the contract's HTTP rules.
+func call(next http.Handler, trustDomain string) http.Handler {
+	tracer := otel.Tracer("lianhu/gateway")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		ctx, span := tracer.Start(ctx, "HTTP "+r.Method, trace.WithSpanKind(trace.SpanKindServer))
+		defer span.End()
+		ctx, cancel := context.WithTimeout(ctx, door.UnaryTimeout)
+		defer cancel()
+		md, err := door.Outgoing(*r.TLS, trustDomain, r.Header.Values)
+		if err != nil {
+			explain(ctx, nil, &runtime.JSONPb{}, w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(metadata.NewOutgoingContext(ctx, md)))
+	})
+}
+
+// explain writes a refusal. What comes from a service has its reason already; the mux's own refusals get one here.
+func explain(ctx context.Context, mux *runtime.ServeMux, marshaler runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	if mux == nil {
+		mux = runtime.NewServeMux()
+	}
+	runtime.DefaultHTTPErrorHandler(ctx, mux, marshaler, w, r, reasoned(err))
+}
+
+func reasoned(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return server.Status(f).Err()
+	}
+	var routing *runtime.HTTPStatusError
+	if errors.As(err, &routing) {
+		return &runtime.HTTPStatusError{HTTPStatus: routing.HTTPStatus, Err: server.Status(
+			fault.New(faultv1.Reason_REASON_METHOD_UNKNOWN, "no method at this path: see /openapi.json")).Err()}
+	}
+	s := status.Convert(err)
+	for _, detail := range s.Details() {
+		if _, ok := detail.(*errdetails.ErrorInfo); ok {
+			return err
+		}
+	}
+	switch s.Code() {
+	case codes.InvalidArgument: // the body is not JSON, or not of this shape; protojson's text may quote it, which is the caller's own
+		return server.Status(fault.Invalid("body", s.Message())).Err()
+	case codes.Unavailable:
+		return server.Status(fault.New(faultv1.Reason_REASON_UNAVAILABLE, "a part of the system is away; repeat with the same request_id").RetryAfter(time.Second)).Err()
+	case codes.NotFound, codes.Unimplemented:
+		return server.Status(fault.New(faultv1.Reason_REASON_METHOD_UNKNOWN, "no method at this path: see /openapi.json")).Err()
+	}
+	return err
+}
+
+func document(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(gen.OpenAPI) // the caller is gone if this fails
+}
+
