@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -46,6 +47,12 @@ const (
 )
 
 const districtDir = "../../districts/xinbei"
+
+// TestMain keeps the services' call lines out of the tests' output.
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
 
 var xinbei = sync.OnceValues(func() (*district.District, error) { return district.Load(districtDir) })
 

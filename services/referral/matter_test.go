@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/lianhu/lianhu/pkg/identity"
+	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
@@ -349,7 +350,9 @@ func TestAReadLeavesARowAndShowsNoMoreThanItsClass(t *testing.T) {
 	_, err = h.at(t, township).read.GetCase(assessing(t), &referralv1.GetCaseRequest{CaseId: c.GetStanding().GetId()})
 	ok(t, err)
 	var looks int
-	err = h.db.QueryRow(t.Context(), "SELECT count(*) FROM audit WHERE NOT effect AND unit = 'justice' AND subject_id = $1 AND purpose = 5", referrals[0].GetStanding().GetId()).Scan(&looks)
+	err = h.db.QueryRow(t.Context(), `
+		SELECT count(*) FROM audit WHERE NOT effect AND unit = 'justice' AND subject_id = $1 AND purpose = $2 AND class = $3`,
+		referrals[0].GetStanding().GetId(), accessv1.Purpose_PURPOSE_SERVICE_DELIVERY, accessv1.DataClass_DATA_CLASS_PERSONAL).Scan(&looks)
 	ok(t, err)
 	if looks != 1 {
 		t.Errorf("%d looks on record", looks)
