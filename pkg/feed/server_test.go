@@ -111,8 +111,7 @@ func TestAReaderSeesOnlyWhatItIsAnAudienceOf(t *testing.T) {
 	t.Parallel()
 	s := openSource(t, feed.Limits{})
 	matter := uuid.NewString()
-	s.emit(t, event{audience: []string{"court", "police"}}, event{audience: []string{"police"}}, event{})
-	s.exec(t, "UPDATE feed SET matter_id = $1 WHERE seq = 2", matter)
+	s.emit(t, event{audience: []string{"court", "police"}}, event{audience: []string{"police"}, matter: &matter}, event{})
 	for name, c := range map[string]struct {
 		reader feed.Reader
 		filter *feedv1.Filter

@@ -98,7 +98,7 @@ type event struct {
 	subject  string
 	version  int64
 	audience []string
-	trace    string
+	matter   *string
 }
 
 type execer interface {
@@ -118,9 +118,9 @@ func emit(ctx context.Context, q execer, events ...event) error {
 			e.subject = uuid.NewString()
 		}
 		_, err := q.Exec(ctx, `
-			INSERT INTO outbox (type, subject_kind, subject_id, subject_version, division, audience, event_time, traceparent)
-			VALUES ($1 || '.' || $2, $1, $3, $4, '320411101000', $5, '2026-03-02T04:00:00Z', $6)`,
-			e.kind, e.what, e.subject, max(e.version, 1), append([]string{}, e.audience...), e.trace)
+			INSERT INTO outbox (type, subject_kind, subject_id, subject_version, division, audience, event_time, matter_id, traceparent)
+			VALUES ($1 || '.' || $2, $1, $3, $4, '320411101000', $5, '2026-03-02T04:00:00Z', $6, '')`,
+			e.kind, e.what, e.subject, max(e.version, 1), append([]string{}, e.audience...), e.matter)
 		if err != nil {
 			return err
 		}
