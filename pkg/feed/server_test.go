@@ -3,6 +3,7 @@ package feed_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -38,23 +39,23 @@ type chain struct {
 	seqs    []int64
 }
 
-func (c *chain) add(t testing.TB, b *feedv1.Batch) {
-	t.Helper()
+func (c *chain) check(b *feedv1.Batch) error {
 	if b.GetAfter() != c.through {
-		t.Fatalf("a batch begins after %d, the one before ended at %d", b.GetAfter(), c.through)
+		return fmt.Errorf("a batch begins after %d, the one before ended at %d", b.GetAfter(), c.through)
 	}
 	last := b.GetAfter()
 	for _, e := range b.GetEvents() {
 		if e.GetSeq() <= last || e.GetSeq() > b.GetThrough() {
-			t.Fatalf("event %d lies outside (%d, %d]", e.GetSeq(), last, b.GetThrough())
+			return fmt.Errorf("event %d lies outside (%d, %d]", e.GetSeq(), last, b.GetThrough())
 		}
 		last = e.GetSeq()
 		c.seqs = append(c.seqs, last)
 	}
 	if b.GetHead() < b.GetThrough() {
-		t.Fatalf("the head %d lies behind %d", b.GetHead(), b.GetThrough())
+		return fmt.Errorf("the head %d lies behind %d", b.GetHead(), b.GetThrough())
 	}
 	c.through = b.GetThrough()
+	return nil
 }
 
 // until reads batches until the chain has come to a position.
@@ -65,7 +66,9 @@ func (c *chain) until(t testing.TB, recv feed.Stream, seq int64) *feedv1.Batch {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.add(t, b)
+		if err := c.check(b); err != nil {
+			t.Fatal(err)
+		}
 		if c.through >= seq {
 			return b
 		}
@@ -223,9 +226,8 @@ func TestASlowReaderIsCutOffAndResumesWithoutAGap(t *testing.T) {
 			<-release // as a full window that nobody empties
 			return nil
 		}
-		c.add(t, b)
 		last = b
-		return nil
+		return c.check(b)
 	})
 	close(release)
 	wantReason(t, err, "FEED_READER_SLOW")
@@ -308,7 +310,10 @@ func TestManyReadersSeeTheSameFeedWhateverTheirPace(t *testing.T) {
 						end()
 						return err
 					}
-					c.add(t, b)
+					if err := c.check(b); err != nil {
+						end()
+						return err
+					}
 					if last = b; c.through >= events {
 						break
 					}
