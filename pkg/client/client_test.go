@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -23,6 +24,9 @@ import (
 	devclockv1 "github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 )
+
+// TestMain fails when a goroutine outlives its owner.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const domain = "xinbei.test"
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -29,6 +30,9 @@ import (
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 )
+
+// TestMain fails when a goroutine outlives its owner.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The trial service: a mutation, a report, a read and two streams, each under an action of the real access table.
 const (
