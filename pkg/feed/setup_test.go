@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	otel.SetTracerProvider(sdktrace.NewTracerProvider()) // records for the tests to look at, exports nothing
 	// The private server for tests lives as long as the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/lianhu/lianhu/pkg/postgres/embedded.(*account).start.func1"))
 }
@@ -99,6 +102,7 @@ type event struct {
 	version  int64
 	audience []string
 	matter   *string
+	trace    string
 }
 
 type execer interface {
@@ -119,8 +123,8 @@ func emit(ctx context.Context, q execer, events ...event) error {
 		}
 		_, err := q.Exec(ctx, `
 			INSERT INTO outbox (type, subject_kind, subject_id, subject_version, division, audience, event_time, matter_id, traceparent)
-			VALUES ($1 || '.' || $2, $1, $3, $4, '320411101000', $5, '2026-03-02T04:00:00Z', $6, '')`,
-			e.kind, e.what, e.subject, max(e.version, 1), append([]string{}, e.audience...), e.matter)
+			VALUES ($1 || '.' || $2, $1, $3, $4, '320411101000', $5, '2026-03-02T04:00:00Z', $6, $7)`,
+			e.kind, e.what, e.subject, max(e.version, 1), append([]string{}, e.audience...), e.matter, e.trace)
 		if err != nil {
 			return err
 		}
