@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/client"
+	"github.com/lianhu/lianhu/pkg/devclock"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/feed"
@@ -29,8 +29,10 @@ import (
 	"github.com/lianhu/lianhu/pkg/pgtest"
 	"github.com/lianhu/lianhu/pkg/seal"
 	"github.com/lianhu/lianhu/pkg/server"
+	"github.com/lianhu/lianhu/pkg/service"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	devclockv1 "github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
@@ -56,14 +58,15 @@ func TestMain(m *testing.M) {
 
 var xinbei = sync.OnceValues(func() (*district.District, error) { return district.Load(districtDir) })
 
-// house is the referral service over its own database, with the two services it follows played by the test.
+// house is the referral service over its own database, with the two services it follows played by the test and business time
+// steered by the development clock.
 type house struct {
 	*source
 
-	service *referral.Service
+	address string
 	db      *pgxpool.Pool
 	owner   *pgxpool.Pool
-	clock   atomic.Int64
+	clock   devclockv1.DevClockServiceClient
 	ca      *identity.Authority
 	dir     string
 	desks   sync.Map
@@ -73,27 +76,67 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{dir: t.TempDir()}
-	h.clock.Store(time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC).UnixNano())
 	var err error
-	if h.ca, err = identity.OpenAuthority(h.dir, domain); err != nil {
-		t.Fatal(err)
-	}
+	h.ca, err = identity.OpenAuthority(h.dir, domain)
+	ok(t, err)
+	clock := h.startClock(t)
 	h.source = newSource(t, h)
-	keyFile := filepath.Join(h.dir, "seal.key")
-	if err := os.WriteFile(keyFile, []byte(hex.EncodeToString(bytes.Repeat([]byte{3}, 32))), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	keyFile := filepath.Join(h.dir, "root.key")
+	ok(t, os.WriteFile(keyFile, []byte(hex.EncodeToString(bytes.Repeat([]byte{3}, 32))), 0o600))
 	database := pgtest.New(t, referral.Migrations())
 	h.db, h.owner = database.Open(t), database.OpenOwner(t)
-	h.service, err = referral.New(t.Context(), referral.Config{
-		DatabaseURL: database.AppURL, Listen: "127.0.0.1:0", Certificate: h.files(t, identity.OfService(domain, "referral")),
-		SealKey: keyFile, District: districtDir, Reporting: h.reporting, Relief: h.relief, Version: "0.0.0-test", Now: h.now,
+	_, err = h.owner.Exec(t.Context(), "UPDATE feed_head SET feed_id = gen_random_uuid()") // clones of one template share it
+	ok(t, err)
+	files := h.files(t, identity.OfService(domain, "referral"))
+	listener := listen(t)
+	h.address = "passthrough:///" + listener.Addr().String()
+	serve(t, func(ctx context.Context) error {
+		return referral.Run(ctx, referral.Config{Config: service.Config{
+			DatabaseURL: database.AppURL, Certificate: files.Certificate, Key: files.Key, Roots: files.Roots, RootKey: keyFile,
+			Peers:  map[string]string{"reporting": h.reporting, "relief": h.relief},
+			Shared: service.Shared{DistrictDir: districtDir, Environment: "development", DevClock: clock},
+		}}, listener)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve(t, h.service.Run)
+	h.awaitMember(t)
 	return h
+}
+
+func (h *house) startClock(t *testing.T) (address string) {
+	t.Helper()
+	clock, err := devclock.Open(devclock.Config{File: filepath.Join(h.dir, "clock.json"), Start: time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)})
+	ok(t, err)
+	s, err := server.New(server.Config{
+		Identity: h.identify(t, identity.OfService(domain, "devclock")), Now: time.Now, OpenActions: devclock.Actions(), Drain: []func(){clock.Drain},
+	})
+	ok(t, err)
+	devclockv1.RegisterDevClockServiceServer(s, clock)
+	listener := listen(t)
+	serve(t, clock.Run)
+	serve(t, func(ctx context.Context) error { return s.Serve(ctx, listener) })
+	address = "passthrough:///" + listener.Addr().String()
+	h.clock = devclockv1.NewDevClockServiceClient(h.dial(t, address, "devclock", identity.OfUnit(domain, "operations", "main")))
+	return address
+}
+
+// awaitMember waits until the clock waits for the service.
+func (h *house) awaitMember(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		now, err := h.clock.Now(ctx, &devclockv1.NowRequest{})
+		ok(t, err)
+		if now.GetMembers() > 0 {
+			return
+		}
+	}
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	ok(t, err)
+	return listener
 }
 
 // serve runs something for the life of the test.
@@ -109,7 +152,12 @@ func serve(t *testing.T, run func(context.Context) error) {
 	})
 }
 
-func (h *house) now() time.Time { return time.Unix(0, h.clock.Load()).UTC() }
+func (h *house) now(t *testing.T) time.Time {
+	t.Helper()
+	now, err := h.clock.Now(t.Context(), &devclockv1.NowRequest{})
+	ok(t, err)
+	return now.GetNow().AsTime()
+}
 
 func (h *house) files(t *testing.T, id identity.Identity) identity.Files {
 	t.Helper()
@@ -136,19 +184,16 @@ func (h *house) identify(t *testing.T, id identity.Identity) *identity.Source {
 // settle applies what the other services have said and fires what is due.
 func (h *house) settle(t *testing.T) {
 	t.Helper()
-	if err := h.sequencer.Drain(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.service.Settle(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	ok(t, h.sequencer.Drain(t.Context()))
+	_, err := h.clock.Advance(t.Context(), &devclockv1.AdvanceRequest{Target: &devclockv1.AdvanceRequest_BySeconds{}})
+	ok(t, err)
 }
 
 // pass moves business time to an item's deadline and fires it.
 func (h *house) pass(t *testing.T, s *custodyv1.Standing) {
 	t.Helper()
-	h.clock.Store(s.GetDeadline().AsTime().UnixNano())
-	h.settle(t)
+	_, err := h.clock.Advance(t.Context(), &devclockv1.AdvanceRequest{Target: &devclockv1.AdvanceRequest_To{To: s.GetDeadline()}})
+	ok(t, err)
 }
 
 // desk is a unit with its typed clients.
@@ -170,19 +215,23 @@ func (h *house) as(t *testing.T, id identity.Identity) *desk {
 	if known, ok := h.desks.Load(id.String()); ok {
 		return known.(*desk)
 	}
-	connection, err := client.Dial("passthrough:///"+h.service.Addr().String(), client.Options{
-		Identity: h.identify(t, id), Peer: identity.OfService(domain, "referral"), AsService: id.Service != "",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = connection.Close() })
+	connection := h.dial(t, h.address, "referral", id)
 	d := &desk{
 		referralv1.NewReferralServiceClient(connection), referralv1.NewReferralReadServiceClient(connection),
 		referralv1.NewReferralFeedServiceClient(connection), referralv1.NewReferralOperationsServiceClient(connection),
 	}
 	h.desks.Store(id.String(), d)
 	return d
+}
+
+func (h *house) dial(t *testing.T, address, peer string, id identity.Identity) *grpc.ClientConn {
+	t.Helper()
+	connection, err := client.Dial(address, client.Options{
+		Identity: h.identify(t, id), Peer: identity.OfService(domain, peer), AsService: id.Service != "", Timeout: 30 * time.Second,
+	})
+	ok(t, err)
+	t.Cleanup(func() { _ = connection.Close() })
+	return connection
 }
 
 func serving(t *testing.T) context.Context {
@@ -302,12 +351,11 @@ func (s *source) listen(t *testing.T, h *house, name string, register func(grpc.
 	d, err := xinbei()
 	ok(t, err)
 	srv, err := server.New(server.Config{
-		Identity: h.identify(t, identity.OfService(domain, name)), District: d, Now: h.now, Drain: []func(){s.feed.Drain},
+		Identity: h.identify(t, identity.OfService(domain, name)), District: d, Now: time.Now, Drain: []func(){s.feed.Drain},
 	})
 	ok(t, err)
 	register(srv)
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	ok(t, err)
+	listener := listen(t)
 	serve(t, func(ctx context.Context) error { return srv.Serve(ctx, listener) })
 	return "passthrough:///" + listener.Addr().String()
 }
@@ -334,7 +382,7 @@ func (h *house) conclude(t *testing.T, needs ...string) *reportingv1.Assessment 
 		a.Needs = append(a.Needs, &reportingv1.NeedFinding{Code: need, Note: "每周两次"})
 	}
 	h.assessments.Store(a.GetStanding().GetId(), a)
-	h.say(t, "assessment", "concluded", a.GetStanding().GetId(), a.GetStanding().GetMatterId(), h.now())
+	h.say(t, "assessment", "concluded", a.GetStanding().GetId(), a.GetStanding().GetMatterId(), h.now(t))
 	return a
 }
 

@@ -1,7 +1,6 @@
 package referral_test
 
 import (
-	"context"
 	"sync"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	devclockv1 "github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
 )
 
@@ -246,16 +246,17 @@ func TestAcceptanceAgainstTheDeadline(t *testing.T) {
 	for range 5 {
 		_, referrals := h.open(t, "psychological_support")
 		id := referrals[0].GetStanding().GetId()
-		h.clock.Store(referrals[0].GetStanding().GetDeadline().AsTime().UnixNano())
-		var accepting, settling error
+		var accepting, passing error
 		together(2, func(i int) {
 			if i == 0 {
 				_, accepting = accept(h, t, "youth_league", id)
 				return
 			}
-			settling = h.service.Settle(context.WithoutCancel(t.Context()))
+			_, passing = h.clock.Advance(t.Context(), &devclockv1.AdvanceRequest{
+				Target: &devclockv1.AdvanceRequest_To{To: referrals[0].GetStanding().GetDeadline()},
+			})
 		})
-		ok(t, settling)
+		ok(t, passing)
 		got := h.get(t, id)
 		switch {
 		case accepting == nil && got.GetStanding().GetHolder() != "youth_league":
