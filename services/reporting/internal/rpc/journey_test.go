@@ -108,7 +108,7 @@ func TestFromTheReportToTheConcludedAssessment(t *testing.T) {
 	h.wantWork(township, "is offered bulletin ISSUED by bulletin.acknowledge")
 	h.wantProgress(report, reportingv1.GetReportStatusResponse_PROGRESS_RESPONDED, station)
 
-	bulletin, err := h.read(township, 0).GetBulletin(assess, &reportingv1.GetBulletinRequest{BulletinId: issued.GetStanding().GetId()})
+	bulletin, err := h.read(township).GetBulletin(assess, &reportingv1.GetBulletinRequest{BulletinId: issued.GetStanding().GetId()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestAStrangersWorkListIsEmpty(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.submitted()
-	got, err := h.read(farTown, 0).ListWork(t.Context(), &reportingv1.ListWorkRequest{Filter: &custodyv1.WorkFilter{Unit: station}})
+	got, err := h.read(farTown).ListWork(t.Context(), &reportingv1.ListWorkRequest{Filter: &custodyv1.WorkFilter{Unit: station}})
 	if err != nil || len(got.GetItems()) != 0 {
 		t.Errorf("%v, %v", got, err)
 	}
