@@ -23,6 +23,9 @@ const (
 	tokenSize   = tokenMAC + 16
 )
 
+// spelling is strict: a place has one token only.
+var spelling = base64.RawURLEncoding.Strict()
+
 // place is where a token points.
 type place struct {
 	feedID uuid.UUID
@@ -40,14 +43,14 @@ func (p place) encode(keys *seal.Keys) string {
 	raw = binary.BigEndian.AppendUint64(raw, uint64(p.seq))
 	raw = append(raw, p.scope[:]...)
 	raw = append(raw, keys.Digest("feed/token", raw)[:tokenSize-tokenMAC]...)
-	return base64.RawURLEncoding.EncodeToString(raw)
+	return spelling.EncodeToString(raw)
 }
 
 // peek reads a token without proof of its origin. A follower, which got the token from its source over an authenticated
 // connection, learns feed id and epoch this way.
 func peek(token string) (place, []byte, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(raw) != tokenSize {
+	raw, err := spelling.DecodeString(token)
+	if err != nil || len(raw) != tokenSize || spelling.EncodedLen(tokenSize) != len(token) { // the decoder passes over line breaks
 		return place{}, nil, errors.New("feed: not a token")
 	}
 	return place{

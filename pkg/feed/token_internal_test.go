@@ -71,6 +71,7 @@ func FuzzDecodeToken(f *testing.F) {
 	keys := tokenKeys(f, "reporting")
 	p := place{feedID: uuid.UUID{1}, epoch: 1, seq: 42}
 	f.Add(p.encode(keys))
+	f.Add(p.encode(keys) + "\n")
 	f.Add("")
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, token string) {
