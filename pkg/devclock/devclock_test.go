@@ -2,6 +2,7 @@ package devclock_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"sync"
@@ -288,5 +289,27 @@ func TestTheMachinesClockIsTheMachines(t *testing.T) {
 	cancel()
 	if err := c.Run(ctx, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// The machine's own clock was set back while the server was down: what has been told stays told.
+func TestAMachineThatWasSetBackDoesNotTakeTimeBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *devclock.Config) { c.Running = true })
+	h.stop()
+	told := start.Add(time.Hour)
+	content, err := json.Marshal(map[string]any{
+		"base": start, "anchor": time.Now().Add(time.Hour), "running": true, "reserved": told,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.config.File, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.serve(t, h.address)
+	now, err := h.operator(t).Now(t.Context(), &devclockv1.NowRequest{})
+	if err != nil || now.GetNow().AsTime().Before(told) {
+		t.Errorf("%v, %v", now.GetNow().AsTime(), err)
 	}
 }

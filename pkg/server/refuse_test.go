@@ -9,6 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +22,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -355,4 +360,41 @@ func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// A certificate that verifies is not enough: it has to name somebody of this trust domain.
+func TestACertificateOfAnotherDomainNamesNobody(t *testing.T) {
+	t.Parallel()
+	h := start(t, echo(), nil)
+	elsewhere := t.TempDir()
+	other, err := identity.OpenAuthority(elsewhere, "tianning.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := slices.Concat(h.authority.RootsPEM(), other.RootsPEM())
+	for _, dir := range []string{h.dir, elsewhere} {
+		if err := os.WriteFile(filepath.Join(dir, identity.RootsFile), both, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leaf, err := other.Issue(identity.OfUnit("tianning.test", "police/"+town, "main"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := leaf.Write(elsewhere, "police")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := identity.Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := grpc.NewClient(h.address, grpc.WithTransportCredentials(credentials.NewTLS(source.ClientTLS(identity.OfService(domain, "reporting")))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	want(t, invoke(t.Context(), c, change, valid()), codes.Unauthenticated, "IDENTITY_REQUIRED")
+	_, err = healthpb.NewHealthClient(c).Check(t.Context(), &healthpb.HealthCheckRequest{})
+	want(t, err, codes.Unauthenticated, "IDENTITY_REQUIRED")
 }
