@@ -30,7 +30,7 @@ const (
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
 // report.accepted, report.offered, report.declined, report.situation_added, report.measured, report.struck, report.waived,
 // report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged,
-// bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.closed, assessment.handed_over,
+// bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.handed_over,
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; provisional_child.created, provisional_child.bound; dispatch_source.opened, dispatch_source.advanced.
 // Escalated means that a deadline passed.
@@ -88,7 +88,7 @@ func (c *reportingFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedR
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
 // report.accepted, report.offered, report.declined, report.situation_added, report.measured, report.struck, report.waived,
 // report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged,
-// bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.closed, assessment.handed_over,
+// bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.handed_over,
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; provisional_child.created, provisional_child.bound; dispatch_source.opened, dispatch_source.advanced.
 // Escalated means that a deadline passed.
