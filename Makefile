@@ -1,0 +1,102 @@
+# Everything a person does with this repository. Go, make and git are all it takes; what else is needed is fetched at pinned versions.
+# Works from the repository's root. `make` alone lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Listing the targets must work on a machine that has nothing yet; everything else says plainly what is missing.
+ifneq (,$(filter-out help clean,$(MAKECMDGOALS)))
+  ifeq (,$(shell command -v go))
+    $(error Go is not on PATH. Install Go 1.26.7 or newer (https://go.dev/dl/) and try again)
+  endif
+  ifeq (,$(shell command -v git))
+    $(error git is not on PATH. Install git with your system's package manager and try again)
+  endif
+endif
+
+MODULES  := proto pkg services e2e
+PACKAGES := $(MODULES:%=./%/...)
+COMMANDS := $(wildcard services/*/cmd/*)
+# More flags for `make test`, for example TESTFLAGS='-run TestBatch -v'.
+TESTFLAGS ?=
+# More flags for `make run` and `make demo`, for example RUNFLAGS='--help'.
+RUNFLAGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+# --- tools: one module each, outside the workspace, so that no tool's needs reach the product. Built again when its versions change.
+BUF     := .bin/buf
+PLUGINS := .bin/protoc-gen-go
+LINTER  := .bin/golangci-lint
+
+.PHONY: tools
+tools: $(BUF) $(PLUGINS) $(LINTER) ## Build the pinned tools into .bin
+
+$(BUF): tools/buf/go.mod tools/buf/go.sum
+$(PLUGINS): tools/plugins/go.mod tools/plugins/go.sum
+$(LINTER): tools/lint/go.mod tools/lint/go.sum
+$(BUF) $(PLUGINS) $(LINTER):
+	@cd $(dir $<) && GOWORK=off ../progress.sh "building $(notdir $@) (once; minutes when cold)" go build -v -o ../../.bin/ tool
+	@touch $@
+
+# --- contract
+.PHONY: generate
+generate: $(BUF) $(PLUGINS) ## Write the Go code, JSON stubs and OpenAPI document of the contract
+	@tools/generate.sh .
+
+.PHONY: release-proto
+release-proto: $(BUF) ## Write proto/released.binpb: what later changes of the contract are held against
+	@tools/export-protos.sh
+	@$(BUF) build proto --as-file-descriptor-set --exclude-source-info -o proto/released.binpb
+	@echo "wrote proto/released.binpb; commit it with the release"
+
+.PHONY: proto-dist
+proto-dist: $(BUF) ## Write dist/lianhu-proto.zip and dist/lianhu.binpb for partners in any language
+	@tools/proto-dist.sh dist
+
+# --- code
+.PHONY: fmt
+fmt: $(BUF) ## Format Go and proto files
+	@gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+	@for module in proto pkg/internal/specimen; do $(BUF) format -w $$module; done
+
+.PHONY: lint
+lint: $(BUF) $(LINTER) ## Lint Go and proto files
+	@tools/export-protos.sh
+	@$(BUF) lint
+	@$(LINTER) run $(PACKAGES)
+
+.PHONY: build
+build: ## Build lianhu and the services into .bin
+	@tools/progress.sh "building $(notdir $(COMMANDS))" go build -v -o .bin/ $(COMMANDS:%=./%)
+
+.PHONY: tidy
+tidy: ## Tidy go.mod and go.sum of the four modules
+	@for module in $(MODULES); do echo "tidy $$module"; (cd $$module && GOWORK=off go mod tidy); done
+
+# --- running
+.PHONY: run
+run: build ## Start the whole suite on this machine, play one matter, stay up
+	@.bin/lianhu run $(RUNFLAGS)
+
+.PHONY: demo
+demo: build ## Start the suite, play one matter, count the five promises, exit
+	@.bin/lianhu demo $(RUNFLAGS)
+
+# --- proof
+.PHONY: test
+test: ## Run every test on a real PostgreSQL (TESTFLAGS='-run X -v' for more flags)
+	@tools/progress.sh "building the tests' server" go build -v -o .bin/ ./pkg/pgtest/pgrun
+	@echo "testing $(MODULES): one line for each package as it ends"
+	@.bin/pgrun go test $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: verify
+verify: $(BUF) $(PLUGINS) $(LINTER) ## Check everything that needs no running suite; STEPS='lint docs' runs some
+	@tools/verify.sh $(STEPS)
+
+.PHONY: clean
+clean: ## Remove what was built; data of the suite in .lianhu stays
+	@rm -rf .bin dist third_party
