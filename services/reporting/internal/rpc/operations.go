@@ -52,7 +52,17 @@ func (s *Operations) RetryParkedEvent(ctx context.Context, req *reportingv1.Retr
 		return nil, fault.New(faultv1.Reason_REASON_PARKED_EVENT_NOT_FOUND, "no such parked event")
 	}
 	if req.GetValidateOnly() {
-		return &reportingv1.RetryParkedEventResponse{}, nil
+		return &reportingv1.RetryParkedEventResponse{}, s.parked(ctx, req)
 	}
 	return &reportingv1.RetryParkedEventResponse{}, follower.Retry(ctx, req.GetSeq())
+}
+
+// parked answers PARKED_EVENT_NOT_FOUND unless the event is there.
+func (s *Operations) parked(ctx context.Context, req *reportingv1.RetryParkedEventRequest) error {
+	after := feed.ParkedAfter{Follower: req.GetFollower(), Seq: req.GetSeq() - 1}
+	found, err := feed.ListParked(ctx, s.Engine.DB, req.GetFollower(), after, 1)
+	if err == nil && (len(found) == 0 || found[0].GetEvent().GetSeq() != req.GetSeq()) {
+		err = fault.New(faultv1.Reason_REASON_PARKED_EVENT_NOT_FOUND, "no such parked event")
+	}
+	return err
 }
