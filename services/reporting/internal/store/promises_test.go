@@ -1,0 +1,95 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lianhu/lianhu/pkg/pgtest"
+	"github.com/lianhu/lianhu/pkg/promise"
+	"github.com/lianhu/lianhu/services/reporting/internal/store"
+)
+
+var noon = time.Date(2026, 3, 5, 4, 0, 0, 0, time.UTC)
+
+const insertReport = `INSERT INTO report (id, version, matter_id, state, overdue, create_time, update_time, receipt_number, provisional_child_id, trace, body)
+	VALUES ('4f0a9c21-b7d3-4c55-8a11-9a3f5be0a001', 1, '4f0a9c21-b7d3-4c55-8a11-9a3f5be0a001', 6, false, now(), now(), 'R-1', '4f0a9c21-b7d3-4c55-8a11-9a3f5be0a002', '', '')`
+
+// A count that is always zero proves nothing: each query of this service is shown a violation.
+func TestAPlantedViolationIsCounted(t *testing.T) {
+	t.Parallel()
+	for name, plant := range map[string][]string{
+		"dispatch.durable": {`INSERT INTO dispatch_source (id, version, create_time, update_time, source, epoch, durable_through, trace, body)
+			VALUES (gen_random_uuid(), 1, now(), now(), 'police:dispatch', 1, 3, '', '')`},
+		"assessment.chain": {insertReport, `INSERT INTO assessment (id, version, state, overdue, create_time, update_time, report_id, trace, body)
+			VALUES (gen_random_uuid(), 1, 5, false, now(), now(), '4f0a9c21-b7d3-4c55-8a11-9a3f5be0a001', '', '')`},
+		"reporter.anonymous": {`INSERT INTO idempotency (caller, method, request_id, digest, answer)
+			VALUES ('org/12320411710018221B/main', '/lianhu.reporting.v1.ReportingService/SubmitReport', gen_random_uuid(), '', '')`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			owner := pgtest.New(t, store.Migrations()).OpenOwner(t)
+			if got := violations(t, owner, name); got != 0 {
+				t.Fatalf("%d violations in an empty database", got)
+			}
+			for _, sql := range plant {
+				if _, err := owner.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := violations(t, owner, name); got != 1 {
+				t.Errorf("%d violations, want the planted one", got)
+			}
+		})
+	}
+}
+
+func violations(t *testing.T, pool *pgxpool.Pool, name string) int64 {
+	t.Helper()
+	counts, err := promise.Run(t.Context(), pool, store.Promises(store.NewTables(), noon)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range counts {
+		if c.Name == name {
+			return c.Violations
+		}
+	}
+	t.Fatalf("no query %s", name)
+	return 0
+}
+
+func TestAReportWithoutItsReporterIsCounted(t *testing.T) {
+	t.Parallel()
+	owner, vault := pgtest.New(t, store.Migrations()).OpenOwner(t), pgtest.Database(t, store.VaultMigrations())
+	if _, err := owner.Exec(t.Context(), insertReport); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.VaultComplete(t.Context(), owner, vault); err != nil || got.Violations != 1 || got.Checked != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// What the vault holds can be neither changed nor removed by the service.
+func TestTheVaultIsAppendOnly(t *testing.T) {
+	t.Parallel()
+	vault := pgtest.Database(t, store.VaultMigrations())
+	for _, sql := range []string{"UPDATE reporter SET unit_index = ''", "DELETE FROM reporter", "TRUNCATE reporter"} {
+		if _, err := vault.Exec(t.Context(), sql); err == nil {
+			t.Errorf("%s was allowed", sql)
+		}
+	}
+}
+
+// No state of an item may be stored open without a holder, whatever the program text says.
+func TestAnOpenReportWithoutAHolderCannotBeStored(t *testing.T) {
+	t.Parallel()
+	owner := pgtest.New(t, store.Migrations()).OpenOwner(t)
+	if _, err := owner.Exec(t.Context(), insertReport); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.Exec(t.Context(), "UPDATE report SET state = 1"); err == nil {
+		t.Error("an open report without a holder was stored")
+	}
+}
