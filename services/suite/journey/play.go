@@ -81,7 +81,8 @@ func (j *Journey) Play(ctx context.Context, w World) (map[string]any, error) {
 	}
 	p := &play{World: w, journey: j, cel: env, now: now, vars: invent(j.People, slices.Sorted(maps.Keys(j.People)), w.Seed, now)}
 	maps.Copy(p.vars, j.Values)
-	p.vars["run"], p.vars["today"] = fmt.Sprint(w.Seed), now.In(calendar.Zone()).Format(time.DateOnly)
+	p.vars["run"] = fmt.Sprint(w.Seed)
+	p.tick(now)
 	for i, s := range j.Steps {
 		told, err := p.step(ctx, i, s)
 		if err != nil {
@@ -95,13 +96,18 @@ func (j *Journey) Play(ctx context.Context, w World) (map[string]any, error) {
 	return p.vars, nil
 }
 
+// tick takes over business time; `${now}` and `${today}` follow it.
+func (p *play) tick(now time.Time) {
+	p.now = now
+	p.vars["now"], p.vars["today"] = now.UTC().Format(time.RFC3339Nano), now.In(calendar.Zone()).Format(time.DateOnly)
+}
+
 func (p *play) step(ctx context.Context, i int, s Step) (Told, error) {
 	switch {
 	case s.Advance != nil:
 		now, err := p.Advance(ctx, time.Duration(*s.Advance))
 		if err == nil {
-			p.now = now
-			p.vars["today"] = now.In(calendar.Zone()).Format(time.DateOnly)
+			p.tick(now)
 		}
 		return Told{}, err
 	case s.Bank != nil:

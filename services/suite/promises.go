@@ -1,0 +1,61 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lianhu/lianhu/pkg/postgres"
+	"github.com/lianhu/lianhu/pkg/promise"
+	"github.com/lianhu/lianhu/services/referral"
+	"github.com/lianhu/lianhu/services/registry"
+	"github.com/lianhu/lianhu/services/relief"
+	"github.com/lianhu/lianhu/services/reporting"
+)
+
+// Counted is one count of one service's database.
+type Counted struct {
+	// Service whose database was asked.
+	Service string
+	promise.Count
+}
+
+// Promises counts violations of the five promises over all databases of a suite, at business time now.
+func (s *Suite) Promises(ctx context.Context, now time.Time) ([]Counted, error) {
+	return promises(ctx, s.databases, now)
+}
+
+func promises(ctx context.Context, databases map[string]urls, now time.Time) (out []Counted, err error) {
+	pools := map[string]*pgxpool.Pool{}
+	for name, u := range databases {
+		pool, err := postgres.Open(ctx, u.app, postgres.Options{Application: "promises", MaxConns: 2})
+		if err != nil {
+			return nil, err
+		}
+		defer pool.Close()
+		pools[name] = pool
+	}
+	for _, each := range []struct {
+		service string
+		count   func() ([]promise.Count, error)
+	}{
+		{"registry", func() ([]promise.Count, error) { return registry.Promises(ctx, pools["registry"], now) }},
+		{"reporting", func() ([]promise.Count, error) { return reporting.Promises(ctx, pools["reporting"], now) }},
+		{"reporting", func() ([]promise.Count, error) {
+			return reporting.VaultPromises(ctx, pools["reporting"], pools["vault"])
+		}},
+		{"referral", func() ([]promise.Count, error) { return referral.Promises(ctx, pools["referral"], now) }},
+		{"relief", func() ([]promise.Count, error) { return relief.Promises(ctx, pools["relief"], now) }},
+	} {
+		counts, err := each.count()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", each.service, err)
+		}
+		for _, c := range counts {
+			out = append(out, Counted{each.service, c})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,101 @@
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lianhu/lianhu/pkg/postgres/embedded"
+)
+
+// Running is a suite that serves, as it is written down in its home.
+type Running struct {
+	// PID of the process.
+	PID int `json:"pid"`
+	// GRPC and JSON are the gateway's addresses, Clock the development clock's.
+	GRPC  string `json:"grpc"`
+	JSON  string `json:"json"`
+	Clock string `json:"clock"`
+}
+
+// announce writes down that the suite serves; withdraw takes it back.
+func (s *Suite) announce() (withdraw func(), err error) {
+	path := s.options.Home.Path("running.json")
+	content, err := json.Marshal(Running{os.Getpid(), s.GRPC, s.JSON, s.Clock})
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = os.Remove(path) }, os.WriteFile(path, append(content, '\n'), 0o644)
+}
+
+// Running answers the suite that serves from this home; ok is false when none does.
+func (h Home) Running() (r Running, ok bool) {
+	content, err := os.ReadFile(h.Path("running.json"))
+	if err != nil || json.Unmarshal(content, &r) != nil {
+		return Running{}, false
+	}
+	return r, r.PID > 0 && !errors.Is(syscall.Kill(r.PID, 0), syscall.ESRCH)
+}
+
+// Down asks the suite of this home to stop and waits until it has.
+func (h Home) Down(ctx context.Context) error {
+	r, ok := h.Running()
+	if !ok {
+		return errors.New("no suite is running here")
+	}
+	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop process %d: %w", r.PID, err)
+	}
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if _, ok := h.Running(); !ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("process %d has not stopped yet: %w", r.PID, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// Attach answers a suite that serves from a home in another process, for its promises and its clock.
+func Attach(ctx context.Context, o Options) (*Suite, error) {
+	r, ok := o.Home.Running()
+	if !ok {
+		return nil, errors.New("no suite is running here; start one with: lianhu up")
+	}
+	cluster, err := embedded.Start(ctx, embedded.Config{Dir: o.Home.Path("postgres")}) // it runs, so this only connects
+	if err != nil {
+		return nil, err
+	}
+	s := &Suite{options: o, GRPC: r.GRPC, JSON: r.JSON, Clock: r.Clock, databases: map[string]urls{}}
+	for _, db := range databases() {
+		u, given := external(db.name)
+		if !given {
+			if u, err = o.Home.create(ctx, cluster.AdminURL(), db.name); err != nil {
+				return nil, err
+			}
+		}
+		s.databases[db.name] = u
+	}
+	return s, nil
+}
+
+// NextRun numbers the runs of journeys in a home, from 1.
+func (h Home) NextRun() (uint64, error) {
+	path := h.Path("runs")
+	content, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	last, _ := strconv.ParseUint(strings.TrimSpace(string(content)), 10, 64)
+	return last + 1, os.WriteFile(path, fmt.Appendln(nil, last+1), 0o644)
+}
