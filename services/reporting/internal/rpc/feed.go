@@ -24,13 +24,13 @@ func readerOf(ctx context.Context) feed.Reader {
 
 // Subscribe implements ReportingFeedService.
 func (s *Feed) Subscribe(req *reportingv1.SubscribeRequest, stream grpc.ServerStreamingServer[reportingv1.SubscribeResponse]) error {
-	return s.Desk.Feed.Subscribe(stream.Context(), readerOf(stream.Context()), req.GetPosition(), func(b *feedv1.Batch) error {
+	return s.Feed.Subscribe(stream.Context(), readerOf(stream.Context()), req.GetPosition(), func(b *feedv1.Batch) error {
 		return stream.Send(&reportingv1.SubscribeResponse{Batch: b})
 	})
 }
 
 // ReadFeed implements ReportingFeedService.
 func (s *Feed) ReadFeed(ctx context.Context, req *reportingv1.ReadFeedRequest) (*reportingv1.ReadFeedResponse, error) {
-	batch, err := s.Desk.Feed.Read(ctx, readerOf(ctx), req.GetPosition(), req.GetMaxWait().AsDuration())
+	batch, err := s.Feed.Read(ctx, readerOf(ctx), req.GetPosition(), req.GetMaxWait().AsDuration())
 	return &reportingv1.ReadFeedResponse{Batch: batch}, err
 }

@@ -74,8 +74,16 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, now: noon, conns: map[string]*grpc.ClientConn{}, tables: store.NewTables(), dir: t.TempDir()}
-	must(t, func() (err error) { h.district, err = loadXinbei(); return })
+	d, err := loadXinbei()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newHouseIn(t, d)
+}
+
+func newHouseIn(t *testing.T, d *district.District) *house {
+	t.Helper()
+	h := &house{district: d, t: t, now: noon, conns: map[string]*grpc.ClientConn{}, tables: store.NewTables(), dir: t.TempDir()}
 	must(t, func() (err error) { h.authority, err = identity.OpenAuthority(h.dir, trustDomain); return })
 	h.db, h.vault = pgtest.Database(t, store.Migrations()), pgtest.Database(t, store.VaultMigrations())
 	h.engine = &command.Engine{DB: h.db, Keys: h.keys("reporting", 7), Service: "reporting", Now: h.clock, Constraints: store.Constraints()}

@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
@@ -98,12 +97,4 @@ func TestTheDistrictHasEveryClockOfThisService(t *testing.T) {
 	if err := rules.CheckDistrict(xinbei(t)); err != nil {
 		t.Error(err)
 	}
-}
-
-func at(s string) time.Time {
-	parsed, err := time.ParseInLocation("2006-01-02 15:04", s, calendar.Zone())
-	if err != nil {
-		panic(err)
-	}
-	return parsed
 }

@@ -1,4 +1,4 @@
-package rules_test
+package rpc_test
 
 import (
 	"os"
@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lianhu/lianhu/pkg/district"
-	"github.com/lianhu/lianhu/pkg/fault"
-	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 )
@@ -57,13 +57,17 @@ func TestAReportForAClosedDivisionIsRefused(t *testing.T) {
 		"divisions.csv": lines(village+",", func(line string) string { return strings.TrimSuffix(line, "\n") + "2024-12-31\n" }),
 		"officers.yaml": lines("village/"+village, func(string) string { return "" }),
 	})
-	err := rules.CheckSubmission(d, submission(), noon)
-	var refusal *fault.Error
-	if !fault.Is(err, faultv1.Reason_REASON_DIVISION_CLOSED) || !asFault(err, &refusal) || refusal.Metadata()["closed"] != "2024-12-31" {
-		t.Errorf("answered %v", err)
+	h := newHouseIn(t, d)
+	before := h.tally()
+	_, err := h.do(school).SubmitReport(t.Context(), submission())
+	if r := refusalOf(t, err); r.reason != "DIVISION_CLOSED" || r.metadata["closed"] != "2024-12-31" || r.zh == "" {
+		t.Errorf("%+v", r)
+	}
+	if diff := cmp.Diff(before, h.tally()); diff != "" {
+		t.Error(diff)
 	}
 	township := submission(func(r *reportingv1.SubmitReportRequest) { r.ResidenceDivision = "320411101000" })
-	if err := rules.CheckSubmission(d, township, noon); err != nil {
+	if _, err := h.do(school).SubmitReport(t.Context(), township); err != nil {
 		t.Errorf("its township is open: %v", err)
 	}
 }
