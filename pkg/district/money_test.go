@@ -79,7 +79,7 @@ func TestBankAndBudgets(t *testing.T) {
 	if _, ok := bank.Result("77"); ok {
 		t.Error("an answer nobody knows has a meaning")
 	}
-	if len(d.Budgets()) != 10 || d.Budgets()[0].Fen <= 0 || d.Budgets()[0].Status != StatusPlaceholder {
+	if len(d.Budgets()) != 20 || d.Budgets()[0].Fen <= 0 || d.Budgets()[0].Status != StatusPlaceholder {
 		t.Errorf("budgets: %+v", d.Budgets())
 	}
 }
