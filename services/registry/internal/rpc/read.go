@@ -1,0 +1,253 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/idcode"
+	"github.com/lianhu/lianhu/pkg/pagetoken"
+	"github.com/lianhu/lianhu/pkg/row"
+	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
+	"github.com/lianhu/lianhu/services/registry/internal/store"
+)
+
+// GetChild implements the contract.
+func (s *Service) GetChild(ctx context.Context, q *registryv1.GetChildRequest) (*registryv1.GetChildResponse, error) {
+	c, f, err := s.child(ctx, q.GetChildId(), actionRead)
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.GetChildResponse{Child: c}, show(ctx, s, s.Tables.Children, f, c)
+}
+
+// FindChild implements the contract. The answer is INTERNAL, yet the look is one at an identity, so it is on record.
+func (s *Service) FindChild(ctx context.Context, q *registryv1.FindChildRequest) (*registryv1.FindChildResponse, error) {
+	if _, err := idcode.CheckIDNumber(q.GetIdNumber()); err != nil {
+		return nil, fault.New(registryv1.Reason_REASON_ID_NUMBER_INVALID, "not valid by GB 11643", "field", "id_number").Field("id_number", "not valid by GB 11643")
+	}
+	c, err := s.Tables.FindByNumber(ctx, s.Engine.DB, s.Engine.Keys, q.GetIdNumber())
+	if err != nil {
+		return nil, err
+	}
+	if err := access.FromContext(ctx).See(actionFind, access.Facts{Division: c.GetDivision()}); err != nil {
+		return nil, err
+	}
+	found := &registryv1.FindChildResponse{ChildId: c.GetId(), Division: c.GetDivision()}
+	return found, show(ctx, s, s.Tables.Children, access.Facts{Division: c.GetDivision()}, c)
+}
+
+// ListChildren implements the contract.
+func (s *Service) ListChildren(ctx context.Context, q *registryv1.ListChildrenRequest) (*registryv1.ListChildrenResponse, error) {
+	filter := store.Filter{Colour: int32(q.GetColour()), Status: int32(q.GetStatus())}
+	if q.GetDivision() != "" {
+		if bad := s.District.CheckDivision("division", q.GetDivision(), s.today()); bad != nil {
+			return nil, bad
+		}
+		for _, division := range s.District.Divisions() {
+			if s.District.Within(division.Code, q.GetDivision()) {
+				filter.Divisions = append(filter.Divisions, division.Code)
+			}
+		}
+	}
+	size, scope, key, err := s.open(ctx, q, 2)
+	if err != nil {
+		return nil, err
+	}
+	from, err := after(key)
+	if err != nil {
+		return nil, err
+	}
+	children, err := s.Tables.ListChildren(ctx, s.Engine.DB, s.Engine.Keys, access.FromContext(ctx).Scope(actionRead), filter, from, size+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := &registryv1.ListChildrenResponse{Children: children}
+	answer.Children, answer.NextPageToken = cut(s, scope, size, children)
+	for _, c := range answer.GetChildren() {
+		f, err := s.facts(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if err := show(ctx, s, s.Tables.Children, f, c); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+// GetBinding implements the contract.
+func (s *Service) GetBinding(ctx context.Context, q *registryv1.GetBindingRequest) (*registryv1.GetBindingResponse, error) {
+	b, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Bindings, q.GetBindingId())
+	if err != nil {
+		return nil, err
+	}
+	_, f, err := s.child(ctx, b.GetChildId(), actionRead)
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.GetBindingResponse{Binding: b}, show(ctx, s, s.Tables.Bindings, f, b)
+}
+
+// created is what lists are sorted by.
+type created interface {
+	proto.Message
+	GetId() string
+	GetCreateTime() *timestamppb.Timestamp
+}
+
+// cut leaves a page of the rows read and makes the token of the next one if there is more.
+func cut[M created](s *Service, scope []byte, size int, rows []M) ([]M, string) {
+	if len(rows) <= size {
+		return rows, ""
+	}
+	last := rows[size-1]
+	return rows[:size], s.next(scope, last.GetCreateTime().AsTime(), last.GetId())
+}
+
+// ofChild is a page of rows that belong to a child the caller may read.
+func ofChild[M created](ctx context.Context, s *Service, t *row.Table[M], child, condition string, more []any, q interface {
+	proto.Message
+	GetPageSize() int32
+	GetPageToken() string
+},
+) ([]M, string, error) {
+	_, f, err := s.child(ctx, child, actionRead)
+	if err != nil {
+		return nil, "", err
+	}
+	size, scope, key, err := s.open(ctx, q, 2)
+	if err != nil {
+		return nil, "", err
+	}
+	from, err := after(key)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := store.OfChild(ctx, s.Engine.DB, s.Engine.Keys, t, child, condition, more, from, size+1)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, token := cut(s, scope, size, rows)
+	return rows, token, show(ctx, s, t, f, rows...)
+}
+
+// ListGuardianships implements the contract.
+func (s *Service) ListGuardianships(ctx context.Context, q *registryv1.ListGuardianshipsRequest) (*registryv1.ListGuardianshipsResponse, error) {
+	condition, more := "", []any(nil)
+	if q.GetOnDay() != "" {
+		condition, more = "guardianship.days @> $2::date", []any{q.GetOnDay()}
+	}
+	rows, token, err := ofChild(ctx, s, s.Tables.Guardianships, q.GetChildId(), condition, more, q)
+	return &registryv1.ListGuardianshipsResponse{Guardianships: rows, NextPageToken: token}, err
+}
+
+// ListCareAgreements implements the contract.
+func (s *Service) ListCareAgreements(ctx context.Context, q *registryv1.ListCareAgreementsRequest) (*registryv1.ListCareAgreementsResponse, error) {
+	rows, token, err := ofChild(ctx, s, s.Tables.Agreements, q.GetChildId(), "", nil, q)
+	return &registryv1.ListCareAgreementsResponse{CareAgreements: rows, NextPageToken: token}, err
+}
+
+// ListVisits implements the contract.
+func (s *Service) ListVisits(ctx context.Context, q *registryv1.ListVisitsRequest) (*registryv1.ListVisitsResponse, error) {
+	c, f, err := s.child(ctx, q.GetChildId(), actionRead)
+	if err != nil {
+		return nil, err
+	}
+	size, scope, key, err := s.open(ctx, q, 2)
+	if err != nil {
+		return nil, err
+	}
+	from, err := after(key)
+	if err != nil {
+		return nil, err
+	}
+	visits, err := store.ListVisits(ctx, s.Engine.DB, s.Engine.Keys, q.GetChildId(), from, size+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := &registryv1.ListVisitsResponse{Visits: visits}
+	if len(visits) > size {
+		last := visits[size-1]
+		answer.Visits, answer.NextPageToken = visits[:size], s.next(scope, last.GetRecordTime().AsTime(), last.GetId())
+	}
+	for _, v := range answer.GetVisits() {
+		access.Mask(v, access.FromContext(ctx).Class(actionRead, f))
+	}
+	return answer, show(ctx, s, s.Tables.Children, f, c)
+}
+
+// GetVisitPlan implements the contract.
+func (s *Service) GetVisitPlan(ctx context.Context, q *registryv1.GetVisitPlanRequest) (*registryv1.GetVisitPlanResponse, error) {
+	_, f, err := s.child(ctx, q.GetChildId(), actionRead)
+	if err != nil {
+		return nil, err
+	}
+	p, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Plans, store.PlanID(q.GetChildId()))
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.GetVisitPlanResponse{VisitPlan: p}, show(ctx, s, s.Tables.Plans, f, p)
+}
+
+// ListWork implements the contract.
+func (s *Service) ListWork(ctx context.Context, q *registryv1.ListWorkRequest) (*registryv1.ListWorkResponse, error) {
+	caller := access.FromContext(ctx)
+	size, scope, key, err := s.open(ctx, q, 2)
+	if err != nil {
+		return nil, err
+	}
+	unit := q.GetFilter().GetUnit()
+	if unit == "" {
+		unit = caller.Unit
+	}
+	if unit != caller.Unit && caller.Service == "" {
+		return &registryv1.ListWorkResponse{}, nil // another unit's work looks like none
+	}
+	from, err := after(key)
+	if err != nil {
+		return nil, err
+	}
+	var behind *custody.After
+	if from != nil {
+		behind = &custody.After{Deadline: from.CreateTime, ID: from.ID}
+	}
+	items, err := custody.ListWork(ctx, s.Engine.DB, s.Tables.Sources(), unit, q.GetFilter(), behind, size+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := &registryv1.ListWorkResponse{Items: items}
+	if len(items) > size {
+		answer.Items = items[:size]
+		last := items[size-1].GetStanding()
+		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, last.GetDeadline().AsTime().Format(time.RFC3339Nano), last.GetId())
+	}
+	return answer, nil
+}
+
+// GetCustodyHistory implements the contract. Who may read the child may read the history of its plan, and so may who holds it.
+func (s *Service) GetCustodyHistory(ctx context.Context, q *registryv1.GetCustodyHistoryRequest) (*registryv1.GetCustodyHistoryResponse, error) {
+	p, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Plans, q.GetId())
+	if err != nil {
+		return nil, err
+	}
+	held := access.Facts{Holder: p.GetStanding().GetHolder(), OfferedTo: p.GetStanding().GetOfferedTo(), Division: p.GetDivision()}
+	if access.FromContext(ctx).See(actionWork, held) != nil {
+		if _, _, err := s.child(ctx, p.GetChildId(), actionRead); err != nil {
+			return nil, err
+		}
+	}
+	points, err := custody.History(ctx, s.Engine.DB, q.GetId())
+	return &registryv1.GetCustodyHistoryResponse{Points: points}, err
+}
+
+// GetVersion implements the contract.
+func (s *Service) GetVersion(ctx context.Context, _ *registryv1.GetVersionRequest) (*registryv1.GetVersionResponse, error) {
+	version, err := s.Version(ctx)
+	return &registryv1.GetVersionResponse{Version: version}, err
+}

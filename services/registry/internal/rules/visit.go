@@ -1,0 +1,96 @@
+package rules
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/fault"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
+	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
+)
+
+// What happened to a visit plan; the second halves of its event types.
+const (
+	Opened    = "opened"
+	Graded    = "graded"
+	Visited   = "visited"
+	Escalated = "escalated"
+)
+
+// visitClock is the clock of a colour (四色管理, policy R7.5).
+func visitClock(colour personv1.RiskColour) string {
+	switch colour {
+	case personv1.RiskColour_RISK_COLOUR_RED:
+		return district.ClockVisitRed
+	case personv1.RiskColour_RISK_COLOUR_YELLOW:
+		return district.ClockVisitYellow
+	case personv1.RiskColour_RISK_COLOUR_BLUE:
+		return district.ClockVisitBlue
+	}
+	return district.ClockVisitGreen
+}
+
+// visitor is who visits a child of a division: the village committee, or the township where only that is known.
+func visitor(d *district.District, division string) string {
+	if village := d.VillageUnit(division); village != "" {
+		return village
+	}
+	return d.TownshipUnit(division)
+}
+
+// OpenPlan makes the visit plan of a child that was assessed.
+func OpenPlan(d *district.District, id string, c *registryv1.Child, matter string, now time.Time) *registryv1.VisitPlan {
+	p := &registryv1.VisitPlan{
+		Standing: &custodyv1.Standing{Id: id, MatterId: matter}, State: registryv1.VisitPlan_STATE_DUE,
+		Division: c.GetDivision(), ChildId: c.GetId(),
+	}
+	Grade(d, p, c, now)
+	return p
+}
+
+// Grade takes over the colour of a new assessment: the next visit is due by the new colour's clock, by the village again.
+func Grade(d *district.District, p *registryv1.VisitPlan, c *registryv1.Child, now time.Time) {
+	p.State, p.Division = registryv1.VisitPlan_STATE_DUE, c.GetDivision()
+	p.Colour, p.AssessmentId = c.GetColour(), c.GetAssessmentId()
+	clock := visitClock(p.GetColour())
+	custody.Set(p.GetStanding(), visitor(d, p.GetDivision()), d.Deadline(clock, now), clock)
+}
+
+// Visit records that the child was visited. A remote contact is recorded and leaves the deadline as it is.
+//
+// Errors: TIME_IN_FUTURE, STATE_FORBIDS.
+func Visit(d *district.District, p *registryv1.VisitPlan, v *registryv1.Visit, now time.Time) error {
+	if v.GetVisitTime().AsTime().After(now) {
+		return fieldFault(registryv1.Reason_REASON_TIME_IN_FUTURE, "visit_time", "lies in the future")
+	}
+	if p.GetState() != registryv1.VisitPlan_STATE_DUE {
+		return fault.StateForbids("ENDED", "record a visit")
+	}
+	if v.GetWay() == registryv1.Visit_WAY_REMOTE {
+		return nil
+	}
+	p.VisitCount++
+	p.LastVisitTime = timestamppb.New(v.GetVisitTime().AsTime())
+	p.Overdue = false
+	clock := visitClock(p.GetColour())
+	custody.Set(p.GetStanding(), visitor(d, p.GetDivision()), d.Deadline(clock, now), clock)
+	return nil
+}
+
+// Expire hands a visit that did not happen up: from the village to the township, from there to the lead office, which keeps it.
+func Expire(d *district.District, p *registryv1.VisitPlan, now time.Time) {
+	p.Overdue = true
+	s, township := p.GetStanding(), d.TownshipUnit(p.GetDivision())
+	switch s.GetHolder() {
+	case d.LeadOffice():
+		custody.Extend(s, d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)
+	case township:
+		custody.Set(s, d.LeadOffice(), d.Deadline(district.ClockLeadResolve, now), district.ClockLeadResolve)
+	default:
+		custody.Set(s, township, d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)
+	}
+}

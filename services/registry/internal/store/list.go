@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"strconv"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/row"
+	"github.com/lianhu/lianhu/pkg/seal"
+	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
+)
+
+func visitPlace(id string) seal.Place {
+	return seal.Place{Table: "visit", ID: id, Class: accessv1.DataClass_DATA_CLASS_MINOR_IDENTITY}
+}
+
+// Filter narrows a list of children. Zero values do not.
+type Filter struct {
+	// Divisions of residence; nil means all.
+	Divisions []string
+	// Colour and Status by number.
+	Colour, Status int32
+}
+
+// ListChildren gives at most limit children in scope that pass the filter, newest first.
+func (t *Tables) ListChildren(ctx context.Context, q Querier, keys *seal.Keys, scope access.Scope, f Filter, after *After, limit int) ([]*registryv1.Child, error) {
+	condition, args := scope.Where("child", true, 1)
+	and := func(before string, value any, behind string) {
+		args = append(args, value)
+		condition += " AND " + before + "$" + strconv.Itoa(len(args)) + behind
+	}
+	if f.Divisions != nil {
+		and("child.division = ANY (", f.Divisions, ")")
+	}
+	if f.Colour != 0 {
+		and("child.colour = ", f.Colour, "")
+	}
+	if f.Status != 0 {
+		and("", f.Status, "::integer = ANY (child.statuses)")
+	}
+	return page(ctx, q, keys, t.Children, condition, args, after, limit)
+}
+
+// OfChild gives at most limit rows that belong to a child, newest first; condition narrows further, with arguments from $2.
+func OfChild[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], child, condition string, more []any, after *After, limit int) ([]M, error) {
+	where := t.Name + ".child_id = $1::uuid"
+	if condition != "" {
+		where += " AND " + condition
+	}
+	return page(ctx, q, keys, t, where, append([]any{child}, more...), after, limit)
+}
+
+func page[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], condition string, args []any, after *After, limit int) ([]M, error) {
+	if after != nil {
+		args = append(args, after.CreateTime, after.ID)
+		condition += " AND (" + t.Name + ".create_time, " + t.Name + ".id) < ($" + strconv.Itoa(len(args)-1) + ", $" + strconv.Itoa(len(args)) + "::uuid)"
+	}
+	args = append(args, limit)
+	return row.Select(ctx, q, keys, t, "WHERE "+condition+" ORDER BY "+t.Name+".create_time DESC, "+t.Name+".id DESC LIMIT $"+strconv.Itoa(len(args)), args...)
+}
