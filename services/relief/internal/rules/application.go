@@ -1,0 +1,131 @@
+// Package rules decides on applications, budgets, payments and batches. Pure functions over the contract's messages and the
+// district's data: no database, no clock of their own.
+package rules
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/fault"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
+	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
+)
+
+// Act is who acts and when.
+type Act struct {
+	Unit, Officer string
+	Now           time.Time
+}
+
+// derived are the facts that the service works out itself; nobody may declare them.
+var derived = [...]string{"amount_fen", "limit_fen", "granted_same_reason_this_year"}
+
+// causeFact is the fact that names the cause of one-off relief; relief is granted once a year for the same cause (policy R5.6).
+const causeFact = "emergency_kind"
+
+// OpenFor makes the application that an accepted referral asks for: held by the township that accepted, to be filled in.
+func OpenFor(d *district.District, p district.Programme, id string, r *referralv1.Referral, now time.Time) *reliefv1.Application {
+	township := d.TownshipOf(r.GetDivision())
+	a := &reliefv1.Application{
+		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()}, State: reliefv1.Application_STATE_OPEN,
+		Division: township, Programme: p.Code, ReferralId: r.GetStanding().GetId(),
+		BeneficiaryKind: reliefv1.BeneficiaryKind_BENEFICIARY_KIND_CHILD, BeneficiaryId: r.GetChildId(), ProvisionalChildId: r.GetProvisionalChildId(),
+	}
+	custody.Set(a.GetStanding(), d.TownshipUnit(r.GetDivision()), d.Deadline(p.Clock, now), p.Clock)
+	return a
+}
+
+// Programme gives the programme in force, or fault PROGRAMME_UNKNOWN.
+func Programme(d *district.District, code string, today calendar.Date) (district.Programme, error) {
+	p, ok := d.Programme(code, today)
+	if !ok {
+		return p, fault.New(reliefv1.Reason_REASON_PROGRAMME_UNKNOWN, "no such programme in force", "field", "programme", "programme", code).
+			Field("programme", "no such programme in force")
+	}
+	return p, nil
+}
+
+// Submit fills in an application and hands it in.
+//
+// Errors: STATE_FORBIDS, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, FACT_INVALID.
+func Submit(d *district.District, p district.Programme, a *reliefv1.Application, q *reliefv1.SubmitApplicationRequest, act Act) error {
+	if a.GetState() != reliefv1.Application_STATE_OPEN {
+		return fault.StateForbids(strings.TrimPrefix(a.GetState().String(), "STATE_"), "submit")
+	}
+	if a.GetBeneficiaryId() == "" {
+		a.BeneficiaryId, a.BeneficiaryKind = q.GetBeneficiaryId(), q.GetBeneficiaryKind()
+	}
+	if a.GetBeneficiaryId() == "" {
+		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_REQUIRED, "beneficiary_id", "is missing")
+	}
+	if q.GetBeneficiaryId() != "" && q.GetBeneficiaryId() != a.GetBeneficiaryId() {
+		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_DIFFERS, "beneficiary_id", "is another one than the application was opened for")
+	}
+	if err := checkFacts(p, q.GetFacts()); err != nil {
+		return err
+	}
+	a.Facts = nil
+	for _, f := range q.GetFacts() {
+		given := proto.Clone(f).(*reliefv1.Fact)
+		given.Origin = reliefv1.Fact_ORIGIN_DECLARED
+		a.Facts = append(a.Facts, given)
+	}
+	a.State, a.ProgrammeVersion, a.AmountFen = reliefv1.Application_STATE_SUBMITTED, int32(p.Version), q.GetAmountFen()
+	a.Applicant, a.Payee, a.Narrative = q.GetApplicant(), q.GetPayee(), q.GetNarrative()
+	a.SubmitUnit, a.SubmitOfficer, a.SubmitTime = act.Unit, act.Officer, timestamppb.New(act.Now)
+	a.Period = period(a, q.GetPeriod(), act.Now)
+	if a.GetStanding().GetHolder() == "" {
+		custody.Set(a.GetStanding(), d.TownshipUnit(a.GetDivision()), d.Deadline(p.Clock, act.Now), p.Clock)
+	}
+	return nil
+}
+
+// period is what a payment is unique in: the year and cause of one-off relief, the month of an entitlement.
+func period(a *reliefv1.Application, asked string, now time.Time) string {
+	for _, f := range a.GetFacts() {
+		if f.GetName() == causeFact {
+			return strconv.Itoa(calendar.Today(now).Year) + "/" + f.GetTextValue()
+		}
+	}
+	if asked != "" {
+		return asked
+	}
+	return calendar.Today(now).String()[:len("2026-01")]
+}
+
+// checkFacts refuses facts that are not the programme's, not a caller's to give, or of the wrong type.
+func checkFacts(p district.Programme, facts []*reliefv1.Fact) error {
+	for i, f := range facts {
+		known := slices.IndexFunc(p.Facts, func(k district.Fact) bool { return k.Name == f.GetName() })
+		if known < 0 || slices.Contains(derived[:], f.GetName()) || !fits(p.Facts[known], f) {
+			return fieldFault(reliefv1.Reason_REASON_FACT_INVALID, "facts["+strconv.Itoa(i)+"]", "is not a fact to be given for the programme", "fact", f.GetName())
+		}
+	}
+	return nil
+}
+
+func fits(k district.Fact, f *reliefv1.Fact) bool {
+	switch f.GetValue().(type) {
+	case *reliefv1.Fact_TextValue:
+		return k.Type == "string" && (len(k.Values) == 0 || slices.Contains(k.Values, f.GetTextValue()))
+	case *reliefv1.Fact_BoolValue:
+		return k.Type == "bool"
+	case *reliefv1.Fact_IntValue:
+		return k.Type == "int"
+	}
+	return false
+}
+
+// fieldFault is a refusal that names a field in its metadata and as a violation.
+func fieldFault(reason reliefv1.Reason, field, description string, more ...string) error {
+	return fault.New(reason, field+" "+description, append([]string{"field", field}, more...)...).Field(field, description)
+}
