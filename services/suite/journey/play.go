@@ -89,6 +89,9 @@ func (j *Journey) Play(ctx context.Context, w World) (map[string]any, error) {
 			return p.vars, fmt.Errorf("journey %s, step %d (%s): %w", j.Name, i+1, s.EN, err)
 		}
 		if w.Told != nil {
+			if who, err := p.text(s.As); err == nil {
+				s.As = fmt.Sprint(who)
+			}
 			told.Step, told.Number, told.Of, told.Now = s, i+1, len(j.Steps), p.now
 			w.Told(told)
 		}
@@ -96,10 +99,12 @@ func (j *Journey) Play(ctx context.Context, w World) (map[string]any, error) {
 	return p.vars, nil
 }
 
-// tick takes over business time; `${now}` and `${today}` follow it.
+// tick takes over business time; `${now}`, `${today}` and `${next_year}` follow it.
 func (p *play) tick(now time.Time) {
 	p.now = now
-	p.vars["now"], p.vars["today"] = now.UTC().Format(time.RFC3339Nano), now.In(calendar.Zone()).Format(time.DateOnly)
+	local := now.In(calendar.Zone())
+	p.vars["now"], p.vars["today"] = now.UTC().Format(time.RFC3339Nano), local.Format(time.DateOnly)
+	p.vars["next_year"] = local.AddDate(1, 0, -1).Format(time.DateOnly)
 }
 
 func (p *play) step(ctx context.Context, i int, s Step) (Told, error) {

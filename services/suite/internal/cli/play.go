@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,8 +63,12 @@ func play(ctx context.Context, c *cli.Command, s *suite.Suite, home suite.Home) 
 
 // placeholders names what nobody could confirm, so that no figure of the demo is taken for the district's.
 func placeholders(w io.Writer, d *district.District) {
+	count := map[string]int{}
 	for _, p := range d.Placeholders() {
-		_, _ = fmt.Fprintf(w, "  placeholder: %s (%s)\n", p.What, p.File)
+		count[p.File]++
+	}
+	for _, file := range slices.Sorted(maps.Keys(count)) {
+		_, _ = fmt.Fprintf(w, "  placeholder, not confirmed by anybody: %d in %s; `lianhu doctor` lists them\n", count[file], file)
 	}
 }
 

@@ -1298,7 +1298,7 @@ var File_lianhu_relief_v1_relief_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_relief_v1_relief_service_proto_rawDesc = "" +
 	"\n" +
-	"%lianhu/relief/v1/relief_service.proto\x12\x10lianhu.relief.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\"lianhu/relief/v1/application.proto\x1a\x1clianhu/relief/v1/batch.proto\x1a\x1flianhu/relief/v1/decision.proto\x1a\x1elianhu/relief/v1/payment.proto\"\x96\x06\n" +
+	"%lianhu/relief/v1/relief_service.proto\x12\x10lianhu.relief.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\"lianhu/relief/v1/application.proto\x1a\x1clianhu/relief/v1/batch.proto\x1a\x1flianhu/relief/v1/decision.proto\x1a\x1elianhu/relief/v1/payment.proto\"\x99\x06\n" +
 	"\x18SubmitApplicationRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1317,8 +1317,8 @@ const file_lianhu_relief_v1_relief_service_proto_rawDesc = "" +
 	"\n" +
 	"amount_fen\x18\v \x01(\x03B\x10\xbaH\t\"\a\x18\x80\xc2\xd7/(\x01\xf0\xd2%\x02R\tamountFen\x12:\n" +
 	"\x05facts\x18\f \x03(\v2\x16.lianhu.relief.v1.FactB\f\xbaH\x05\x92\x01\x02\x102\xf0\xd2%\x04R\x05facts\x12*\n" +
-	"\tnarrative\x18\r \x01(\tB\f\xbaH\x05r\x03\x18\xd0\x0f\xf0\xd2%\x04R\tnarrative\x126\n" +
-	"\x06period\x18\x0e \x01(\tB\x1e\xbaH\x17r\x152\x13^[0-9]{4}-[0-9]{2}$\xf0\xd2%\x02R\x06period\"\x9b\x01\n" +
+	"\tnarrative\x18\r \x01(\tB\f\xbaH\x05r\x03\x18\xd0\x0f\xf0\xd2%\x04R\tnarrative\x129\n" +
+	"\x06period\x18\x0e \x01(\tB!\xbaH\x1a\xd8\x01\x01r\x152\x13^[0-9]{4}-[0-9]{2}$\xf0\xd2%\x02R\x06period\"\x9b\x01\n" +
 	"\x19SubmitApplicationResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.relief.v1.Application.StateB\x04\xf0\xd2%\x02R\x05state\"\xa9\x02\n" +
