@@ -261,8 +261,8 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 			SELECT count(*), coalesce(sum(n - 1), 0)::bigint FROM (
 				SELECT count(*) AS n FROM payment WHERE state NOT IN (6, 7) GROUP BY programme, beneficiary_id, period) p`},
 		promise.Query{Promise: money, Name: "batch.adds_up", SQL: `
-			SELECT count(*), count(*) FILTER (WHERE (b.line_count, b.total_fen) IS DISTINCT FROM (
-				SELECT count(*)::integer, coalesce(sum(amount_fen), 0)::bigint FROM payment p WHERE p.batch_id = b.id)) FROM batch b`},
+			SELECT count(*), count(*) FILTER (WHERE b.line_count <> p.lines OR b.total_fen <> p.fen)
+			FROM batch b, LATERAL (SELECT count(*) AS lines, coalesce(sum(amount_fen), 0) AS fen FROM payment WHERE batch_id = b.id) p`},
 		promise.Query{Promise: decisions, Name: "decision.kept", SQL: `
 			SELECT count(*) FILTER (WHERE state IN (4, 5, 6)), count(*) FILTER (WHERE state IN (4, 5, 6) AND NOT EXISTS (
 				SELECT FROM decision d WHERE d.application_id = a.id AND (octet_length(d.body) > 0 OR d.sealed_minor_identity IS NOT NULL)))

@@ -34,7 +34,7 @@ CREATE TABLE binding (
     division              text,
     create_time           timestamptz NOT NULL,
     update_time           timestamptz NOT NULL,
-    child_id              uuid        NOT NULL REFERENCES child,
+    child_id              uuid        NOT NULL REFERENCES child DEFERRABLE INITIALLY DEFERRED, -- a new child is written after its binding
     trace                 text        NOT NULL,
     body                  bytea       NOT NULL,
     sealed_personal       bytea,
