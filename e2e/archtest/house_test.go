@@ -76,17 +76,6 @@ func (h house) goFiles() []source {
 	return files
 }
 
-// documents are the files of that ending.
-func (h house) ending(suffix string) []source {
-	var files []source
-	for _, s := range h.sources {
-		if strings.HasSuffix(s.path, suffix) {
-			files = append(files, s)
-		}
-	}
-	return files
-}
-
 // ignored are folders of things that are built, fetched or run, never written.
 var ignored = map[string]bool{".git": true, ".bin": true, ".lianhu": true, "dist": true, "third_party": true, "node_modules": true, "bin": true, "obj": true}
 

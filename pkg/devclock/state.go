@@ -51,7 +51,7 @@ func load(path string) (s state, found bool, err error) {
 		return s, false, fmt.Errorf("devclock: %w", err)
 	}
 	if err := json.Unmarshal(stored, &s); err != nil || s.Base.IsZero() {
-		return s, false, fmt.Errorf("devclock: %s does not hold a time (%v)", path, err)
+		return s, false, fmt.Errorf("devclock: %s does not hold a time (%w)", path, err)
 	}
 	return s, true, nil
 }

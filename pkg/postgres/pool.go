@@ -37,7 +37,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 		config.MaxConns = 10
 	}
 	config.ConnConfig.ConnectTimeout = 3 * time.Second
-	config.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithTrimSQLInSpanName(), otelpgx.WithDisableSQLStatementInAttributes())
+	config.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
 	for name, value := range map[string]string{
 		"application_name": o.Application, "timezone": "UTC", "synchronous_commit": "on",
 		"statement_timeout": statementTimeout, "idle_in_transaction_session_timeout": idleTimeout,

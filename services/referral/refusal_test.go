@@ -79,8 +79,8 @@ func TestEveryRefusalOfTheArea(t *testing.T) {
 
 	_, err = accept(h, t, lead, late.GetId())
 	ok(t, err)
-	_, err = h.at(t, lead).AssignReferral(assessing(t), &referralv1.AssignReferralRequest{RequestId: request(), ReferralId: late.GetId(), Unit: "youth_leage"})
-	refuse(err, "UNIT_UNSUITABLE", map[string]string{"field": "unit", "unit": "youth_leage"})
+	_, err = h.at(t, lead).AssignReferral(assessing(t), &referralv1.AssignReferralRequest{RequestId: request(), ReferralId: late.GetId(), Unit: "youth_council"})
+	refuse(err, "UNIT_UNSUITABLE", map[string]string{"field": "unit", "unit": "youth_council"})
 	for name := range referralv1.Reason_value {
 		if name != "REASON_UNSPECIFIED" && !produced[name] {
 			t.Errorf("%s was never produced", name)

@@ -107,7 +107,7 @@ func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
 	late := time.AfterFunc(stopWithin, d.server.Stop)
 	defer late.Stop()
 	d.server.GracefulStop()
-	<-ended
+	_ = <-ended // a server that was stopped ends with nil
 	return nil
 }
 
