@@ -147,4 +147,3 @@ func document(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(gen.OpenAPI) // the caller is gone if this fails
 }
-
