@@ -107,8 +107,7 @@ func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
 	late := time.AfterFunc(stopWithin, d.server.Stop)
 	defer late.Stop()
 	d.server.GracefulStop()
-	_ = <-ended // a server that was stopped ends with nil
-	return nil
+	return <-ended // nil for a server that was stopped
 }
 
 // pass carries one call to its service and back.
