@@ -49,6 +49,11 @@ func New(ctx context.Context, source *identity.Source, upstreams map[string]door
 			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
 		}),
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }), // see call
+		// The mux makes metadata of its own and would lose what call has put into the context.
+		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD {
+			md, _ := metadata.FromOutgoingContext(r.Context())
+			return md
+		}),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(explain),
 	)
