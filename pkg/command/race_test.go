@@ -139,6 +139,7 @@ func TestEffectsEqualKeysUnderRacesAndKilledConnections(t *testing.T) {
 	if kills == 0 {
 		t.Error("no connection was killed: the test proved less than it says")
 	}
+	d.DB.Reset() // the last one killed may still lie in the pool, and the counts below are no commands that try again
 	d.checkTrail(t, ids, keys)
 }
 
