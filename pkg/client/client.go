@@ -39,8 +39,7 @@ type Options struct {
 	More []grpc.DialOption
 }
 
-// Dial makes a connection; it connects with the first call. A target without a scheme is looked up by DNS and all of
-// its addresses are used in turn. Unary calls that end UNAVAILABLE are repeated up to three times, which is safe as every
+// Dial makes a connection; it connects with the first call. The target is as for Target; all of its addresses are used in turn. Unary calls that end UNAVAILABLE are repeated up to three times, which is safe as every
 // mutation carries a request_id; nothing else is.
 func Dial(target string, o Options) (*grpc.ClientConn, error) {
 	if o.Timeout <= 0 {
@@ -50,9 +49,7 @@ func Dial(target string, o Options) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	if !strings.Contains(target, "://") {
-		target = "dns:///" + target
-	}
+	target, addresses := Target(target)
 	unary := []grpc.UnaryClientInterceptor{deadline(o.Timeout)}
 	var stream []grpc.StreamClientInterceptor
 	if o.AsService {
@@ -72,7 +69,7 @@ func Dial(target string, o Options) (*grpc.ClientConn, error) {
 	if o.MaxMessageBytes > 0 {
 		options = append(options, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(o.MaxMessageBytes)))
 	}
-	connection, err := grpc.NewClient(target, append(options, o.More...)...)
+	connection, err := grpc.NewClient(target, append(append(options, addresses...), o.More...)...)
 	if err != nil {
 		return nil, fmt.Errorf("client: dial %s: %w", target, err)
 	}

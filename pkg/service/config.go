@@ -23,7 +23,7 @@ type Config struct {
 	Roots       string `env:"ROOTS_FILE,required"`
 	// RootKey is the file of the key from which indexes, digests and tokens are derived; 64 hexadecimal digits.
 	RootKey string `env:"ROOT_KEY_FILE,required"`
-	// Peers are the addresses of the services read from, `name=address`, comma separated.
+	// Peers are the addresses of the services read from, `name=address`, comma separated; an address is as for client.Target.
 	Peers map[string]string `env:"PEERS" envKeyValSeparator:"="`
 	// Shared is the same for all processes of a suite.
 	Shared Shared `env:"-"`

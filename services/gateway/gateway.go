@@ -28,7 +28,7 @@ type Config struct {
 	Certificate string `env:"CERTIFICATE_FILE,required"`
 	Key         string `env:"KEY_FILE,required"`
 	Roots       string `env:"ROOTS_FILE,required"`
-	// Peers are the addresses of the four services, `name=address`, comma separated.
+	// Peers are the addresses of the four services, `name=address`, comma separated; an address is as for client.Target.
 	Peers map[string]string `env:"PEERS,required" envKeyValSeparator:"="`
 	// Shared settings of the suite.
 	Shared service.Shared `env:"-"`

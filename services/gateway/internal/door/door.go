@@ -23,6 +23,7 @@ import (
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/identity"
 	"github.com/lianhu/lianhu/pkg/server"
@@ -46,16 +47,17 @@ type Upstream struct {
 	Unary, Stream *grpc.ClientConn
 }
 
-// Dial makes the connections to a service. Nothing is retried here: whether a call may be repeated, only its caller knows.
+// Dial makes the connections to a service, whose target is as for client.Target. Nothing is retried here: whether a call may be repeated, only its caller knows.
 func Dial(target string, source *identity.Source, service string) (Upstream, error) {
 	peer := identity.OfService(source.Identity().TrustDomain, service)
+	target, addresses := client.Target(target)
 	dial := func() (*grpc.ClientConn, error) {
-		return grpc.NewClient(target,
+		return grpc.NewClient(target, append(addresses,
 			grpc.WithTransportCredentials(credentials.NewTLS(source.ClientTLS(peer))),
 			grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`), grpc.WithDisableRetry(),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytes), grpc.MaxCallSendMsgSize(messageBytes)),
-			grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))))
+			grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))))...)
 	}
 	unary, err := dial()
 	if err != nil {
