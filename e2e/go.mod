@@ -10,6 +10,7 @@ replace (
 
 require (
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/lianhu/lianhu/pkg v0.0.0
 	github.com/lianhu/lianhu/services v0.0.0-00010101000000-000000000000
 )
 
@@ -30,7 +31,6 @@ require (
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
-	github.com/lianhu/lianhu/pkg v0.0.0 // indirect
 	github.com/lianhu/lianhu/proto v0.0.0 // indirect
 	github.com/mfridman/interpolate v0.0.2 // indirect
 	github.com/pressly/goose/v3 v3.29.0 // indirect

@@ -64,11 +64,16 @@ func load[M proto.Message](ctx context.Context, c *Change, t *row.Table[M], id s
 	if trace == nil {
 		return m, false, nil, nil
 	}
-	if link, ok := telemetry.Link(*trace); ok {
-		c.span.AddLink(link) // from this change back to the one before it
-	}
+	c.linkBack(*trace)
 	m, err = t.Decode(destinations, c.Engine.Keys)
 	return m, err == nil, nil, err
+}
+
+// linkBack leads from this change to the one before it on the same row: so a payment can be walked back to the report it began with.
+func (c *Change) linkBack(trace string) {
+	if link, ok := telemetry.Link(trace); ok {
+		c.span.AddLink(link)
+	}
 }
 
 func decodeAnswer[A proto.Message](stored []byte, err error) (A, error) {

@@ -19,7 +19,7 @@ func (c *Change) commit(ctx context.Context, answer []byte) error {
 	first := c.statement(ctx, c.writes[0], answer)
 	if len(c.writes) == 1 && len(c.further) == 0 && len(c.call.Also) == 0 && !c.call.ValidateOnly {
 		var rows int64
-		if err := c.Engine.DB.QueryRow(ctx, first.SQL, first.Args...).Scan(&rows); err != nil {
+		if err := c.Engine.DB.QueryRow(ctx, first.SQL, first.Args...).Scan(&rows, nil); err != nil {
 			return err
 		}
 		return oneRow(rows)
@@ -39,8 +39,12 @@ func (c *Change) transaction(ctx context.Context, first Statement) error {
 	counted := func(s Statement) {
 		batch.Queue(s.SQL, s.Args...).QueryRow(func(r pgx.Row) error {
 			var rows int64
-			if err := r.Scan(&rows); err != nil {
+			var before *string
+			if err := r.Scan(&rows, &before); err != nil {
 				return err
+			}
+			if before != nil {
+				c.linkBack(*before)
 			}
 			return oneRow(rows)
 		})
@@ -137,7 +141,7 @@ func (b *builder) of(value any, sqlType string) string {
 func (c *Change) statement(ctx context.Context, w *write, answer []byte) Statement {
 	b := &builder{}
 	var sql strings.Builder
-	sql.WriteString("WITH u AS (" + w.effect(b, telemetry.Traceparent(ctx)) + ")")
+	sql.WriteString("WITH u AS (" + w.effect(b, telemetry.Traceparent(ctx), answer == nil) + ")")
 	branch := func(name, body string) { sql.WriteString(",\n" + name + " AS (" + body + ")") }
 	if answer != nil {
 		branch("i", fmt.Sprintf("INSERT INTO idempotency (caller, method, request_id, digest, answer) SELECT %s, %s, %s, %s, %s FROM u",
@@ -168,26 +172,35 @@ func (c *Change) statement(ctx context.Context, w *write, answer []byte) Stateme
 		SELECT %s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s FROM u`, now, b.of(actor.Unit, "text"), b.of(actor.System, "text"),
 		b.of(actor.Officer, "text"), b.of(int32(actor.Purpose), "integer"), b.of(c.call.Method, "text"), b.of(c.call.RequestID, "uuid"),
 		b.of(int32(max(c.call.Class, accessv1.DataClass_DATA_CLASS_INTERNAL)), "integer"), b.of(w.kind, "text"), id, version, matter))
-	sql.WriteString("\nSELECT count(*) FROM u")
+	sql.WriteString("\nSELECT count(*), min(before) FROM u")
 	return Statement{sql.String(), b.args}
 }
 
-// effect is the INSERT or UPDATE of the row itself.
-func (w *write) effect(b *builder, traceparent string) string {
+// effect is the INSERT or UPDATE of the row itself. It returns the trace context of the change before this one, of a further row
+// only: the command's own had it read together with it.
+func (w *write) effect(b *builder, traceparent string, further bool) string {
 	if w.expected == 0 {
 		values := make([]string, len(w.names))
 		for i := range w.names {
 			values[i] = b.of(w.args[i], w.types[i])
 		}
 		trace := b.of(traceparent, "text")
-		return fmt.Sprintf("INSERT INTO %s (%s, trace) VALUES (%s, %s) RETURNING 1", w.table, strings.Join(w.names, ", "), strings.Join(values, ", "), trace)
+		return fmt.Sprintf("INSERT INTO %s (%s, trace) VALUES (%s, %s) RETURNING NULL::text AS before", w.table, strings.Join(w.names, ", "), strings.Join(values, ", "), trace)
 	}
 	var sets []string
 	for i, name := range w.names[1:] { // the first is the id
 		sets = append(sets, name+" = "+b.of(w.args[i+1], w.types[i+1]))
 	}
-	return fmt.Sprintf("UPDATE %s SET %s, trace = %s WHERE id = %s AND version = %s RETURNING 1", w.table, strings.Join(sets, ", "), b.of(traceparent, "text"),
-		b.of(w.head.ID, "uuid"), b.of(w.expected, "bigint"))
+	from, before := "", "NULL::text"
+	if further {
+		from, before = "FROM "+w.table+" AS old", "old.trace"
+	}
+	sql := fmt.Sprintf("UPDATE %s AS present SET %s, trace = %s %s WHERE present.id = %s AND present.version = %s", w.table, strings.Join(sets, ", "),
+		b.of(traceparent, "text"), from, b.of(w.head.ID, "uuid"), b.of(w.expected, "bigint"))
+	if further {
+		sql += " AND old.id = present.id"
+	}
+	return sql + " RETURNING " + before + " AS before"
 }
 
 func orNull(s string) any {

@@ -21,9 +21,14 @@ const traceFile = "LIANHU_TRACE_FILE"
 
 // Main is the main function of a process of the suite: logs and traces on, run until SIGTERM or interrupt, exit status.
 func Main(name string, run func(ctx context.Context) error) {
+	Process(func(ctx context.Context) error { return Traced(ctx, name, run) })
+}
+
+// Process is Main without traces, for a command that decides itself what is traced, and under which name.
+func Process(run func(ctx context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	slog.SetDefault(telemetry.NewLogger(os.Stderr, slog.LevelInfo))
-	err := Traced(ctx, name, run)
+	err := run(ctx)
 	stop()
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)

@@ -19,21 +19,29 @@ const readyWithin = time.Minute
 
 // AwaitReady returns when every part says that it is ready.
 func (s *Suite) AwaitReady(ctx context.Context) error {
+	targets := s.peers()
+	targets[gateway.Name] = s.GRPC
+	for name, address := range targets {
+		if err := s.AwaitPart(ctx, name, address); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// AwaitPart returns when one replica of a service says that it is ready.
+func (s *Suite) AwaitPart(ctx context.Context, name, address string) error {
 	source, err := identity.Load(s.options.Home.Service(gateway.Name))
 	if err != nil {
 		return err
 	}
-	targets := s.peers()
-	targets[gateway.Name] = s.GRPC
 	bounded, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	for name, address := range targets {
-		if err := awaitReady(bounded, source, name, address); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return fmt.Errorf("%s does not become ready: %w", name, err)
-		}
+	if err := awaitReady(bounded, source, name, address); err != nil {
+		return fmt.Errorf("%s at %s does not become ready: %w", name, address, err)
 	}
 	return nil
 }

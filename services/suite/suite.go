@@ -58,7 +58,19 @@ type Suite struct {
 }
 
 // Prepare brings up the database, migrates it, issues certificates and takes all ports. It does not serve yet.
-func Prepare(ctx context.Context, o Options) (s *Suite, err error) {
+func Prepare(ctx context.Context, o Options) (*Suite, error) {
+	s, err := Provision(ctx, o)
+	if err != nil {
+		return s, err
+	}
+	if err := s.listen(ctx); err != nil {
+		return s, errors.Join(err, s.Close(ctx))
+	}
+	return s, nil
+}
+
+// Provision is Prepare without ports: what the parts need when each is a process of its own; see Environment.
+func Provision(ctx context.Context, o Options) (s *Suite, err error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
@@ -84,10 +96,8 @@ func Prepare(ctx context.Context, o Options) (s *Suite, err error) {
 		}
 		admin = s.cluster.AdminURL()
 	}
-	if s.databases, err = o.Home.ensure(ctx, admin, told); err != nil {
-		return s, err
-	}
-	return s, s.listen(ctx)
+	s.databases, err = o.Home.ensure(ctx, admin, told)
+	return s, err
 }
 
 // listen takes the ports: the gateway's as asked for, the others as they come, on this machine only.

@@ -10,5 +10,5 @@ import (
 )
 
 func main() {
-	service.Main("lianhu", func(ctx context.Context) error { return cli.Command().Run(ctx, os.Args) })
+	service.Process(func(ctx context.Context) error { return cli.Command().Run(ctx, os.Args) })
 }

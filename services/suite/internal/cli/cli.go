@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/lianhu/lianhu/pkg/service"
 	"github.com/lianhu/lianhu/pkg/telemetry"
 	"github.com/lianhu/lianhu/services/suite"
 )
@@ -136,7 +137,9 @@ func start(ctx context.Context, c *cli.Command, standStill bool, ready func(cont
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
-	return s.Run(ctx, func(ctx context.Context) error { return ready(ctx, s, o) })
+	return service.Traced(ctx, "lianhu", func(ctx context.Context) error {
+		return s.Run(ctx, func(ctx context.Context) error { return ready(ctx, s, o) })
+	})
 }
 
 func endpoints(w io.Writer, s *suite.Suite, home suite.Home) {

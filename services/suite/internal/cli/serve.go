@@ -49,11 +49,12 @@ func serveCommand() *cli.Command {
 		Name: "serve", Usage: "run one part of the suite, configured by its environment", ArgsUsage: "registry|reporting|referral|relief|gateway|clock",
 		Description: "Variables begin with the part's name, for example REGISTRY_DATABASE_URL; docs/operating.md lists them.",
 		Action: func(ctx context.Context, c *cli.Command) error {
-			run, ok := parts()[c.Args().First()]
+			name := c.Args().First()
+			run, ok := parts()[name]
 			if !ok {
-				return unknownPart(c.Args().First())
+				return unknownPart(name)
 			}
-			return run(ctx)
+			return service.Traced(ctx, name, run)
 		},
 	}
 }
