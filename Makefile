@@ -31,14 +31,16 @@ help: ## List the targets
 BUF     := .bin/buf
 PLUGINS := .bin/protoc-gen-go
 LINTER  := .bin/golangci-lint
+GRPCURL := .bin/grpcurl
 
 .PHONY: tools
-tools: $(BUF) $(PLUGINS) $(LINTER) ## Build the pinned tools into .bin
+tools: $(BUF) $(PLUGINS) $(LINTER) $(GRPCURL) ## Build the pinned tools into .bin
 
 $(BUF): tools/buf/go.mod tools/buf/go.sum
 $(PLUGINS): tools/plugins/go.mod tools/plugins/go.sum
 $(LINTER): tools/lint/go.mod tools/lint/go.sum
-$(BUF) $(PLUGINS) $(LINTER):
+$(GRPCURL): tools/grpcurl/go.mod tools/grpcurl/go.sum
+$(BUF) $(PLUGINS) $(LINTER) $(GRPCURL):
 	@cd $(dir $<) && GOWORK=off ../progress.sh "building $(notdir $@) (once; minutes when cold)" go build -v -o ../../.bin/ tool
 	@touch $@
 

@@ -28,6 +28,7 @@ func feedCommand() *cli.Command {
 				&cli.StringFlag{Name: "grpc", Usage: "address of the gateway; default: the suite that runs from this home"},
 				&cli.StringFlag{Name: "token", Usage: "resume after this token"},
 				&cli.BoolFlag{Name: "new", Usage: "begin after the newest event"},
+				&cli.BoolFlag{Name: "once", Usage: "print what there is and the token to resume with, then exit"},
 			},
 			Action: tail,
 		}},
@@ -71,6 +72,10 @@ func tail(ctx context.Context, c *cli.Command) error {
 		for _, e := range batch.GetEvents() {
 			_, _ = fmt.Fprintf(w, "%6d  %s  %-26s %s v%d  %s\n", e.GetSeq(), e.GetEventTime().AsTime().In(calendar.Zone()).Format("2006-01-02 15:04:05"),
 				e.GetType(), e.GetSubjectId(), e.GetSubjectVersion(), e.GetDivision())
+		}
+		if c.Bool("once") && batch.GetThrough() >= batch.GetHead() {
+			_, _ = fmt.Fprintf(w, "token %s\n", batch.GetToken())
+			return nil
 		}
 	}
 }
