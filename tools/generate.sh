@@ -10,3 +10,5 @@ find "$out/services/gateway/internal/gen" -name '*.pb.gw.go' -delete 2>/dev/null
 for template in buf.gen.yaml buf.gen.gateway.yaml buf.gen.specimen.yaml; do
 	.bin/buf generate --template "$template" -o "$out"
 done
+mkdir -p "$out/docs"
+.bin/buf build proto --as-file-descriptor-set -o - | (cd tools/errordoc && GOWORK=off go run .) >"$out/docs/errors.md"

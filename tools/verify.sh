@@ -28,6 +28,7 @@ generated() {
 	tools/generate.sh "$out" &&
 		diff -r -q proto/gen "$out/proto/gen" &&
 		diff -r -q -x handlers.go services/gateway/internal/gen "$out/services/gateway/internal/gen" &&
+		diff -q docs/errors.md "$out/docs/errors.md" &&
 		diff -q pkg/internal/specimen/v1/specimen.pb.go "$out/pkg/internal/specimen/v1/specimen.pb.go"
 	local status=$?
 	rm -rf "$out"
