@@ -28,6 +28,8 @@ type Options struct {
 	Dir string
 	// Replicas of each service.
 	Replicas int
+	// Districts are folders of another district package for some services, by name: a rollout that has gone half way.
+	Districts map[string]string
 }
 
 // Fleet is the running processes.
@@ -141,6 +143,9 @@ func (f *Fleet) start(ctx context.Context, name string, replica int) error {
 	env, err := f.Suite.Environment(f.Layout, name, replica)
 	if err != nil {
 		return err
+	}
+	if dir, ok := f.options.Districts[name]; ok {
+		env = append(env, "DISTRICT_DIR="+dir) // the last one counts
 	}
 	id := name + "-" + strconv.Itoa(replica)
 	env = append(env, "PATH="+os.Getenv("PATH"), "LIANHU_TRACE_FILE="+filepath.Join(f.options.Dir, id+".trace"))

@@ -15,16 +15,8 @@ const root = "../.."
 // The matter walks through two replicas of every service, each a process of its own; afterwards no promise is broken, every process
 // ends as it should when asked, and the spans lead from the payment back to the report.
 func TestAMatterWalksThroughSeparateProcesses(t *testing.T) {
-	dir := folder(t)
-	f, err := fleet.Start(t.Context(), fleet.Options{Root: root, Dir: dir, Replicas: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := f.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Parallel()
+	f := start(t, fleet.Options{Root: root, Dir: folder(t), Replicas: 2})
 	j, err := journey.Load(filepath.Join(root, "e2e", "journeys", "living-alone"))
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +49,20 @@ func TestAMatterWalksThroughSeparateProcesses(t *testing.T) {
 	spans := readSpans(t, f)
 	spans.everyReplicaWorked(t)
 	spans.walkBack(t)
+}
+
+func start(t *testing.T, o fleet.Options) *fleet.Fleet {
+	t.Helper()
+	f, err := fleet.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
 }
 
 // folder is one that PostgreSQL's own user may enter, unlike t.TempDir.

@@ -19,12 +19,14 @@ import (
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 )
 
-// The metadata a call carries about its caller. KeyPrincipal is the gateway's alone.
+// The metadata a call carries about its caller. KeyPrincipal is the gateway's alone. KeyDistrict comes back with the answer to another
+// service: the digest of the district package that the answering one works by.
 const (
 	KeyPrincipal = "lianhu-principal-bin"
 	KeyPurpose   = "lianhu-purpose"
 	KeyMatter    = "lianhu-matter"
 	KeyOfficer   = "lianhu-officer"
+	KeyDistrict  = "lianhu-district"
 )
 
 // Gateway is the name of the service whose word about a caller counts.

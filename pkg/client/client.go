@@ -33,6 +33,9 @@ type Options struct {
 	Timeout time.Duration
 	// AsService names the purpose FOLLOW_UP on calls that name none: a service that reads another one as itself.
 	AsService bool
+	// District is the digest of the district package this process works by; a peer that works by another one is reported. Empty compares
+	// nothing.
+	District string
 	// MaxMessageBytes bounds what is received. Default 4 MiB, gRPC's own.
 	MaxMessageBytes int
 	// More options, for what only one user needs.
@@ -65,6 +68,9 @@ func Dial(target string, o Options) (*grpc.ClientConn, error) {
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))),
 		grpc.WithChainUnaryInterceptor(unary...),
 		grpc.WithChainStreamInterceptor(stream...),
+	}
+	if o.District != "" {
+		options = append(options, grpc.WithStatsHandler(newAgreement(o.Peer.Service, o.District)))
 	}
 	if o.MaxMessageBytes > 0 {
 		options = append(options, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(o.MaxMessageBytes)))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/fault"
@@ -81,6 +82,11 @@ func (s *Server) identify(ctx context.Context, method string) (context.Context, 
 		return nil, err
 	}
 	caller.Method = method
+	if caller.Service != "" {
+		if err := grpc.SetHeader(ctx, metadata.Pairs(access.KeyDistrict, s.config.District.Digest())); err != nil {
+			return nil, err
+		}
+	}
 	if !s.anonymous[method] {
 		note(ctx).unit, note(ctx).system = caller.Unit, caller.System
 	}

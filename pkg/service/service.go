@@ -154,7 +154,7 @@ func open(ctx context.Context, spec Spec, config Config) (r *Runtime, stop func(
 	}
 	for name, address := range config.Peers {
 		peer := identity.OfService(r.Identity.Identity().TrustDomain, name)
-		conn, err := client.Dial(address, client.Options{Identity: r.Identity, Peer: peer, AsService: true})
+		conn, err := client.Dial(address, client.Options{Identity: r.Identity, Peer: peer, AsService: true, District: r.District.Digest()})
 		if err != nil {
 			return nil, nil, err
 		}
