@@ -80,6 +80,9 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "run all services, play the matter of a child living alone, and stay up", Flags: append(gatewayFlags(), journeyFlag()),
 		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := playable(c); err != nil {
+				return err
+			}
 			return start(ctx, c, false, func(ctx context.Context, s *suite.Suite, o suite.Options) error {
 				if err := play(ctx, c, s, o.Home); err != nil {
 					return err
@@ -96,6 +99,9 @@ func demoCommand() *cli.Command {
 		Name: "demo", Usage: "play the matter of a child living alone, count the five promises, exit; the status tells",
 		Flags: append(gatewayFlags(), journeyFlag()),
 		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := playable(c); err != nil {
+				return err
+			}
 			o, err := options(c, c.Root().Writer)
 			if err != nil {
 				return err

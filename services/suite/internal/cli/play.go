@@ -21,6 +21,12 @@ func journeyFlag() cli.Flag {
 	return &cli.StringFlag{Name: "journey", Value: "e2e/journeys/living-alone", Usage: "folder of the journey to play"}
 }
 
+// playable refuses a journey that cannot be read before anything is started for it.
+func playable(c *cli.Command) error {
+	_, err := journey.Load(c.String("journey"))
+	return err
+}
+
 // play plays the journey on a suite that answers, tells it as it happens, and counts the promises.
 func play(ctx context.Context, c *cli.Command, s *suite.Suite, home suite.Home) error {
 	w := c.Root().Writer
