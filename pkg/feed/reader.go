@@ -93,10 +93,11 @@ type news struct {
 	changed <-chan struct{} // closed when there are, if not
 }
 
-// step considers the next run of events, from memory if the cursor is among the newest ones, else from the table.
+// step considers the next run of events, from memory if the cursor is among the newest ones, else from the table: also while this
+// process has yet to read what was there when the cursor was opened, as whoever asks after a change expects to find it.
 func (c *cursor) step(ctx context.Context, found *[]*feedv1.Event) (news, error) {
 	g := c.server.tail.look(c.seq)
-	if g.known {
+	if g.known && (len(g.entries) > 0 || c.seq >= c.opened.Head) {
 		if g.epoch != c.opened.Epoch || g.feedID != c.opened.FeedID {
 			return news{}, epochChanged(g.epoch)
 		}

@@ -204,6 +204,23 @@ func TestReadWaitsForNewsAndNoLonger(t *testing.T) {
 	}
 }
 
+// Whoever has changed something and then reads finds it, also at a replica that has not yet heard of it.
+func TestAReplicaThatIsBehindReadsTheTable(t *testing.T) {
+	t.Parallel()
+	s := openSource(t, feed.Limits{MaxWait: 30 * time.Second})
+	other := feed.NewServer(s.db, testKeys(t), feed.Limits{MaxWait: 30 * time.Second}) // nobody wakes it
+	background(t, other.Run)
+	at := &feedv1.Position{}
+	for n := range int64(20) {
+		s.emit(t, event{})
+		b, err := other.Read(t.Context(), whole, at, 0)
+		if err != nil || b.GetThrough() != n+1 || len(b.GetEvents()) != 1 {
+			t.Fatalf("after event %d: %d events through %d, %v", n+1, len(b.GetEvents()), b.GetThrough(), err)
+		}
+		at = &feedv1.Position{Token: b.GetToken()}
+	}
+}
+
 func TestReadLeavesTheCallerASecondOfItsDeadline(t *testing.T) {
 	t.Parallel()
 	s := openSource(t, feed.Limits{})
