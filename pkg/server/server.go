@@ -31,8 +31,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
@@ -92,6 +90,8 @@ type Config struct {
 	Drain []func()
 	// StopWithin bounds a graceful stop, after which calls are cut. Default 10 s of machine time.
 	StopWithin time.Duration
+	// Probes carry the answers to health checks; the server's own when nil.
+	Probes *Probes
 	// Logger for calls; slog.Default() when nil.
 	Logger *slog.Logger
 }
@@ -104,7 +104,7 @@ type Server struct {
 	log       *slog.Logger
 	gate      access.Gate
 	validator protovalidate.Validator
-	health    *health.Server
+	probes    *Probes
 	// methods and slots are filled by Serve before the first call and only read afterwards.
 	methods map[string]access.Method
 	slots   map[string]chan struct{}
@@ -125,14 +125,17 @@ func New(config Config) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s := &Server{
-		config: config, log: config.Logger, validator: validator, health: health.NewServer(), stopping: make(chan struct{}),
+		config: config, log: config.Logger, validator: validator, probes: config.Probes, stopping: make(chan struct{}),
 		gate: access.Gate{District: config.District, TrustDomain: config.Identity.Identity().TrustDomain, Now: config.Now},
 	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if s.probes == nil {
+		s.probes = NewProbes()
+	}
 	s.Server = grpc.NewServer(s.options()...)
-	healthpb.RegisterHealthServer(s.Server, s.health)
+	s.probes.Register(s.Server)
 	reflection.RegisterV1(s.Server)
 	return s, nil
 }
@@ -170,7 +173,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return errors.Join(err, listener.Close())
 	}
 	s.check(ctx)
-	s.health.SetServingStatus(Live, healthpb.HealthCheckResponse_SERVING)
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := s.Server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
@@ -226,21 +228,20 @@ func (s *Server) watch(ctx context.Context) {
 
 func (s *Server) check(ctx context.Context) {
 	checks := append([]Check{{Name: "certificate", Run: func(context.Context) error { return s.config.Identity.Check() }}}, s.config.Checks...)
-	status := healthpb.HealthCheckResponse_SERVING
+	ready := true
 	for _, c := range checks {
 		bounded, cancel := context.WithTimeout(ctx, time.Second)
 		if err := c.Run(bounded); err != nil {
-			status = healthpb.HealthCheckResponse_NOT_SERVING
+			ready = false
 			s.log.WarnContext(ctx, "server: not ready", "check", c.Name, "cause", describe(err))
 		}
 		cancel()
 	}
-	s.health.SetServingStatus("", status)
-	s.health.SetServingStatus(Ready, status)
+	s.probes.Ready(ready)
 }
 
 func (s *Server) stop() {
-	s.health.Shutdown()
+	s.probes.Shutdown()
 	close(s.stopping)
 	for _, drain := range s.config.Drain {
 		drain()

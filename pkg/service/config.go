@@ -17,6 +17,8 @@ type Config struct {
 	MaxConns int32 `env:"MAX_CONNS" envDefault:"10"`
 	// Listen is the gRPC address.
 	Listen string `env:"LISTEN" envDefault:":8443"`
+	// HealthListen is the address of plaintext health checks, for whoever runs the process; empty means none.
+	HealthListen string `env:"HEALTH_LISTEN"`
 	// Certificate, Key and Roots are PEM files; they may be replaced while the process runs.
 	Certificate string `env:"CERTIFICATE_FILE,required"`
 	Key         string `env:"KEY_FILE,required"`

@@ -74,7 +74,8 @@ type Runtime struct {
 	// Schema is the newest migration.
 	Schema int64
 
-	peers map[string]*grpc.ClientConn
+	peers  map[string]*grpc.ClientConn
+	probes *server.Probes
 }
 
 // Peer is the connection to another service, as this service's own identity.
@@ -106,10 +107,17 @@ func Run(ctx context.Context, spec Spec, config Config, listener net.Listener) (
 		return fmt.Errorf("%s: %w", spec.Name, err)
 	}
 	defer stop()
-	if err := r.await(ctx); err != nil {
-		return fmt.Errorf("%s: %w", spec.Name, err)
-	}
-	if err := r.run(ctx, spec, listener); err != nil {
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, end := context.WithCancel(ctx)
+	group.Go(func() error { return r.probes.Serve(ctx, config.HealthListen) })
+	group.Go(func() error {
+		defer end()
+		if err := r.await(ctx); err != nil {
+			return err
+		}
+		return r.run(ctx, spec, listener)
+	})
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("%s: %w", spec.Name, err)
 	}
 	return nil
@@ -128,7 +136,7 @@ func open(ctx context.Context, spec Spec, config Config) (r *Runtime, stop func(
 			stop()
 		}
 	}()
-	r = &Runtime{Name: spec.Name, Config: config, peers: map[string]*grpc.ClientConn{}}
+	r = &Runtime{Name: spec.Name, Config: config, peers: map[string]*grpc.ClientConn{}, probes: server.NewProbes()}
 	if r.District, err = district.Load(config.Shared.DistrictDir); err != nil {
 		return nil, nil, err
 	}
@@ -217,7 +225,7 @@ func (r *Runtime) run(ctx context.Context, spec Spec, listener net.Listener) err
 	s, err := server.New(server.Config{
 		Identity: r.Identity, District: r.District, Now: r.Engine.Now, Limits: parts.Limits,
 		Checks: append([]server.Check{{Name: "database", Run: r.checkSchema}}, parts.Checks...),
-		Drain:  []func(){r.Feed.Drain},
+		Drain:  []func(){r.Feed.Drain}, Probes: r.probes,
 	})
 	if err != nil {
 		return err

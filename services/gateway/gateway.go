@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lianhu/lianhu/pkg/identity"
+	"github.com/lianhu/lianhu/pkg/server"
 	"github.com/lianhu/lianhu/pkg/service"
 	"github.com/lianhu/lianhu/services/gateway/internal/door"
 	"github.com/lianhu/lianhu/services/gateway/internal/surface"
@@ -24,6 +25,8 @@ type Config struct {
 	// Listen is the gRPC address, ListenJSON the HTTPS one.
 	Listen     string `env:"LISTEN" envDefault:":8443"`
 	ListenJSON string `env:"LISTEN_JSON" envDefault:":8444"`
+	// HealthListen is the address of plaintext health checks, for whoever runs the process; empty means none.
+	HealthListen string `env:"HEALTH_LISTEN"`
 	// Certificate, Key and Roots are PEM files; they may be replaced while the process runs.
 	Certificate string `env:"CERTIFICATE_FILE,required"`
 	Key         string `env:"KEY_FILE,required"`
@@ -80,7 +83,9 @@ func Run(ctx context.Context, c Config, grpcListener, jsonListener net.Listener)
 	}
 	slog.InfoContext(ctx, "serving", "service", Name, "grpc", grpcListener.Addr().String(), "json", jsonListener.Addr().String())
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return door.New(source, upstreams).Serve(ctx, grpcListener) })
+	probes := server.NewProbes()
+	group.Go(func() error { return probes.Serve(ctx, c.HealthListen) })
+	group.Go(func() error { return door.New(source, upstreams, probes).Serve(ctx, grpcListener) })
 	group.Go(func() error { return json.Serve(ctx, jsonListener) })
 	return group.Wait()
 }

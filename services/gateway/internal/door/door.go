@@ -15,8 +15,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
@@ -73,15 +71,15 @@ func (u Upstream) Close() error { return errors.Join(u.Unary.Close(), u.Stream.C
 // Door is the outside gRPC server.
 type Door struct {
 	server      *grpc.Server
-	health      *health.Server
+	probes      *server.Probes
 	routes      map[string]route
 	upstreams   map[string]Upstream
 	trustDomain string
 }
 
-// New makes the door over upstreams by area.
-func New(source *identity.Source, upstreams map[string]Upstream) *Door {
-	d := &Door{routes: routes(), upstreams: upstreams, health: health.NewServer(), trustDomain: source.Identity().TrustDomain}
+// New makes the door over upstreams by area. It says of itself by the probes when it answers.
+func New(source *identity.Source, upstreams map[string]Upstream, probes *server.Probes) *Door {
+	d := &Door{routes: routes(), upstreams: upstreams, probes: probes, trustDomain: source.Identity().TrustDomain}
 	d.server = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(source.ServerTLS("h2"))),
 		grpc.ForceServerCodecV2(newCodec()),
@@ -91,7 +89,7 @@ func New(source *identity.Source, upstreams map[string]Upstream) *Door {
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))),
 		grpc.UnknownServiceHandler(d.pass),
 	)
-	healthpb.RegisterHealthServer(d.server, d.health)
+	d.probes.Register(d.server)
 	reflectionpb.RegisterServerReflectionServer(d.server, reflection.NewServerV1(reflection.ServerOptions{Services: published{d.server}}))
 	return d
 }
@@ -99,13 +97,14 @@ func New(source *identity.Source, upstreams map[string]Upstream) *Door {
 // Serve passes calls on until ctx is done, then stops: running calls get stopWithin to end.
 func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
 	ended := make(chan error, 1)
+	d.probes.Ready(true)
 	go func() { ended <- d.server.Serve(listener) }()
 	select {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
 	}
-	d.health.Shutdown()
+	d.probes.Shutdown()
 	late := time.AfterFunc(stopWithin, d.server.Stop)
 	defer late.Stop()
 	d.server.GracefulStop()
