@@ -35,6 +35,18 @@ generated() {
 	return $status
 }
 
+# dist compiles what partners get, by itself, and makes it twice: the bytes depend on the commit alone.
+dist() {
+	local out
+	out=$(mktemp -d)
+	tools/proto-dist.sh "$out" && tools/proto-dist.sh "$out/again" &&
+		cmp "$out/lianhu-proto.zip" "$out/again/lianhu-proto.zip" &&
+		(cd "$out" && "$OLDPWD/.bin/buf" build lianhu-proto.zip -o /dev/null)
+	local status=$?
+	rm -rf "$out"
+	return $status
+}
+
 proto_format() { .bin/buf format -d --exit-code proto && .bin/buf format -d --exit-code pkg/internal/specimen; }
 breaking() { .bin/buf breaking proto --against proto/released.binpb; }
 go_format() { test -z "$(git ls-files '*.go' | xargs gofmt -l | tee /dev/stderr)"; }
@@ -59,6 +71,7 @@ step generated generated
 step proto-format proto_format
 step proto-lint .bin/buf lint
 step breaking breaking
+step dist dist
 step go-format go_format
 step vet vet
 step tidy tidy

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -67,7 +68,10 @@ The kind of a reason fixes the gRPC and HTTP codes and what a caller does.
 		page.WriteString("\n## " + area.title + "\n\n| reason | kind | meaning | metadata | 提示 |\n|---|---|---|---|---|\n")
 		for i := 1; i < reasons.Len(); i++ {
 			meaning, metadata, _ := strings.Cut(comment(reasons.Get(i)), " Metadata: ")
-			metadata, rest, _ := strings.Cut(metadata, "}")
+			metadata, rest, shown := strings.Cut(metadata, "}")
+			if !shown || !json.Valid([]byte(metadata+"}")) || meaning == "" {
+				return fmt.Errorf("%s: its comment wants a meaning and then `Metadata: {...}` as JSON", reasons.Get(i).FullName())
+			}
 			info, _ := proto.GetExtension(reasons.Get(i).Options(), faultv1.E_Info).(*faultv1.ReasonInfo)
 			row(&page, "`"+short(reasons.Get(i), "REASON_")+"`", strings.TrimPrefix(info.GetKind().String(), "KIND_"),
 				meaning, "`"+metadata+"}`"+strings.TrimSuffix(rest, "."), info.GetZh())

@@ -197,7 +197,7 @@ const file_lianhu_relief_v1_reason_proto_rawDesc = "" +
 	"\x19REASON_PLACEHOLDER_AMOUNT\x10\f\x1a8\xfa\xd2%4\b\x06\x120标准或预算金额尚未核定，不能发放\x12^\n" +
 	"\x17REASON_PAYMENT_NOT_FREE\x10\r\x1aA\xfa\xd2%=\b\x06\x129该笔款项已列入其他批次或不在待发放状态\x12O\n" +
 	"\x17REASON_PROGRAMMES_MIXED\x10\x0e\x1a2\xfa\xd2%.\b\x01\x12*同一批次只能包含一个救助项目\x12@\n" +
-	"\x17REASON_OFFICER_REQUIRED\x10\x0f\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b须由具名经办人办理\x12G\n" +
+	"\x17REASON_OFFICER_REQUIRED\x10\x0f\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b此操作须注明经办人\x12G\n" +
 	"\x1bREASON_APPROVER_IS_PREPARER\x10\x10\x1a&\xfa\xd2%\"\b\x06\x12\x1e编制人不得审批本批次\x12G\n" +
 	"\x18REASON_APPROVER_REPEATED\x10\x11\x1a)\xfa\xd2%%\b\x06\x12!同一审批人不得重复审批\x12Q\n" +
 	"\x1cREASON_APPROVER_NOT_ENTITLED\x10\x12\x1a/\xfa\xd2%+\b\x06\x12'该经办人无资金发放审批职责\x12H\n" +
