@@ -112,6 +112,7 @@ func (s *Service) RecordBankReturn(ctx context.Context, q *reliefv1.RecordBankRe
 	if err != nil {
 		return nil, err
 	}
+	var settled, returned int32 // before this file
 	return command.Update(ctx, s.Engine, callOf(ctx, q), s.Tables.Batches, q.GetBatchId(), func(c *command.Change, b *reliefv1.Batch) error {
 		if err := see(ctx, s.Tables.Batches, b, actionPayment); err != nil {
 			return err
@@ -119,6 +120,7 @@ func (s *Service) RecordBankReturn(ctx context.Context, q *reliefv1.RecordBankRe
 		if b.GetState() != reliefv1.Batch_STATE_EXPORTED {
 			return fault.StateForbids(row.StateName(b.ProtoReflect()), "record a return")
 		}
+		settled, returned = b.GetSettledCount(), b.GetReturnedCount()
 		payments, err := s.lines(ctx, q.GetBatchId())
 		if err != nil {
 			return err
@@ -138,7 +140,7 @@ func (s *Service) RecordBankReturn(ctx context.Context, q *reliefv1.RecordBankRe
 		return nil
 	}, func(b *reliefv1.Batch) *reliefv1.RecordBankReturnResponse {
 		return &reliefv1.RecordBankReturnResponse{
-			Standing: b.GetStanding(), State: b.GetState(), SettledCount: b.GetSettledCount(), ReturnedCount: b.GetReturnedCount(),
+			Standing: b.GetStanding(), State: b.GetState(), SettledCount: b.GetSettledCount() - settled, ReturnedCount: b.GetReturnedCount() - returned,
 			OpenCount: b.GetLineCount() - b.GetSettledCount() - b.GetReturnedCount(),
 		}
 	})

@@ -108,8 +108,11 @@ func (s *Service) DownloadBatchFile(q *reliefv1.DownloadBatchFileRequest, stream
 		return err
 	}
 	for offset := 0; offset < len(content); offset += chunk {
-		part := content[offset:min(offset+chunk, len(content))]
-		if err := stream.Send(&reliefv1.DownloadBatchFileResponse{File: b.GetFile(), Offset: int64(offset), Content: part}); err != nil {
+		part := &reliefv1.DownloadBatchFileResponse{Offset: int64(offset), Content: content[offset:min(offset+chunk, len(content))]}
+		if offset == 0 {
+			part.File = b.GetFile()
+		}
+		if err := stream.Send(part); err != nil {
 			return err
 		}
 	}

@@ -32,15 +32,16 @@ var derived = [...]string{"amount_fen", "limit_fen", "granted_same_reason_this_y
 // causeFact is the fact that names the cause of one-off relief; relief is granted once a year for the same cause (policy R5.6).
 const causeFact = "emergency_kind"
 
-// OpenFor makes the application that an accepted referral asks for: held by the township that accepted, to be filled in.
+// OpenFor makes the application that an accepted referral asks for: held by the township that accepted, which is that of the place
+// and not of the child's residence, to be filled in.
 func OpenFor(d *district.District, p district.Programme, id string, r *referralv1.Referral, now time.Time) *reliefv1.Application {
-	township := d.TownshipOf(r.GetDivision())
+	place := r.GetPlaceDivision()
 	a := &reliefv1.Application{
 		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()}, State: reliefv1.Application_STATE_OPEN,
-		Division: township, Programme: p.Code, ReferralId: r.GetStanding().GetId(),
+		Division: d.TownshipOf(place), Programme: p.Code, ReferralId: r.GetStanding().GetId(),
 		BeneficiaryKind: reliefv1.BeneficiaryKind_BENEFICIARY_KIND_CHILD, BeneficiaryId: r.GetChildId(), ProvisionalChildId: r.GetProvisionalChildId(),
 	}
-	custody.Set(a.GetStanding(), d.TownshipUnit(r.GetDivision()), d.Deadline(p.Clock, now), p.Clock)
+	custody.Set(a.GetStanding(), d.TownshipUnit(place), d.Deadline(p.Clock, now), p.Clock)
 	return a
 }
 

@@ -1,0 +1,51 @@
+package relief_test
+
+import (
+	"testing"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+
+	"github.com/lianhu/lianhu/pkg/fault"
+)
+
+// reasonOf gives the wire reason of a refusal, with its metadata.
+func reasonOf(err error) (string, map[string]string) {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == fault.Domain {
+			return info.GetReason(), info.GetMetadata()
+		}
+	}
+	return "", nil
+}
+
+func refused(t *testing.T, err error, want string) map[string]string {
+	t.Helper()
+	reason, metadata := reasonOf(err)
+	if reason != want {
+		t.Errorf("refused with %q (%v), want %s", reason, err, want)
+	}
+	return metadata
+}
+
+// dump is everything a refusal must leave alone.
+func (h *house) dump(t *testing.T) map[string]int64 {
+	t.Helper()
+	counts := map[string]int64{}
+	for name, sql := range map[string]string{
+		"rows": `SELECT (SELECT count(*) FROM application) + (SELECT count(*) FROM decision) + (SELECT count(*) FROM payment) +
+			(SELECT count(*) FROM batch) + (SELECT count(*) FROM batch_file) + (SELECT count(*) FROM budget_account)`,
+		"versions": `SELECT (SELECT coalesce(sum(version), 0) FROM application) + (SELECT coalesce(sum(version), 0) FROM payment) +
+			(SELECT coalesce(sum(version), 0) FROM batch) + (SELECT sum(version) FROM budget_account)`,
+		"ledger":      "SELECT count(*) FROM ledger_entry",
+		"custody":     "SELECT count(*) FROM custody",
+		"events":      "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM feed)",
+		"idempotency": "SELECT count(*) FROM idempotency",
+		"effects":     "SELECT count(*) FROM audit WHERE effect",
+	} {
+		var n int64
+		ok(t, h.db.QueryRow(t.Context(), sql).Scan(&n))
+		counts[name] = n
+	}
+	return counts
+}
