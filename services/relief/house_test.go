@@ -23,10 +23,8 @@ import (
 	"github.com/lianhu/lianhu/pkg/pgtest"
 	"github.com/lianhu/lianhu/pkg/server"
 	"github.com/lianhu/lianhu/pkg/service"
-	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	devclockv1 "github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1"
-	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 	"github.com/lianhu/lianhu/services/relief"
 )
 
@@ -82,10 +80,18 @@ func newHouse(t *testing.T) *house {
 func newHouseIn(t *testing.T, district string) *house {
 	t.Helper()
 	h := &house{dir: t.TempDir(), district: district}
+	h.furnish(t)
+	h.address = h.start(t, service.Shared{DistrictDir: district, Environment: "development", DevClock: h.startClock(t)})
+	h.awaitMember(t)
+	return h
+}
+
+// furnish makes everything but the service and its clock.
+func (h *house) furnish(t *testing.T) {
+	t.Helper()
 	var err error
 	h.ca, err = identity.OpenAuthority(h.dir, domain)
 	ok(t, err)
-	clock := h.startClock(t)
 	h.source = newSource(t, h)
 	h.rootKey = filepath.Join(h.dir, "root.key")
 	ok(t, os.WriteFile(h.rootKey, []byte(hex.EncodeToString(bytes.Repeat([]byte{3}, 32))), 0o600))
@@ -93,9 +99,6 @@ func newHouseIn(t *testing.T, district string) *house {
 	h.db, h.owner = h.database.Open(t), h.database.OpenOwner(t)
 	_, err = h.owner.Exec(t.Context(), "UPDATE feed_head SET feed_id = gen_random_uuid()") // clones of one template share it
 	ok(t, err)
-	h.address = h.start(t, service.Shared{DistrictDir: district, Environment: "development", DevClock: clock})
-	h.awaitMember(t)
-	return h
 }
 
 // start runs a replica of the service over the house's database.
@@ -201,37 +204,6 @@ func (h *house) pass(t *testing.T, s *custodyv1.Standing) {
 	ok(t, err)
 }
 
-// desk is a unit with its typed clients.
-type desk struct {
-	reliefv1.ReliefServiceClient
-	read       reliefv1.ReliefReadServiceClient
-	feed       reliefv1.ReliefFeedServiceClient
-	operations reliefv1.ReliefOperationsServiceClient
-}
-
-func newDesk(c *grpc.ClientConn) *desk {
-	return &desk{
-		reliefv1.NewReliefServiceClient(c), reliefv1.NewReliefReadServiceClient(c),
-		reliefv1.NewReliefFeedServiceClient(c), reliefv1.NewReliefOperationsServiceClient(c),
-	}
-}
-
-// at gives a unit's desk.
-func (h *house) at(t *testing.T, unit string) *desk {
-	t.Helper()
-	return h.as(t, identity.OfUnit(domain, unit, "main"))
-}
-
-func (h *house) as(t *testing.T, id identity.Identity) *desk {
-	t.Helper()
-	if known, ok := h.desks.Load(id.String()); ok {
-		return known.(*desk)
-	}
-	d := newDesk(h.dial(t, h.address, "relief", id))
-	h.desks.Store(id.String(), d)
-	return d
-}
-
 func (h *house) dial(t *testing.T, address, peer string, id identity.Identity) *grpc.ClientConn {
 	t.Helper()
 	connection, err := client.Dial(address, client.Options{
@@ -241,22 +213,6 @@ func (h *house) dial(t *testing.T, address, peer string, id identity.Identity) *
 	t.Cleanup(func() { _ = connection.Close() })
 	return connection
 }
-
-// deciding is a call of the township's for a decision on relief.
-func deciding(t *testing.T) context.Context {
-	return client.For(t.Context(), accessv1.Purpose_PURPOSE_RELIEF_DECISION)
-}
-
-// paying is an officer's call for a payment.
-func paying(t *testing.T, officer string) context.Context {
-	ctx := client.For(t.Context(), accessv1.Purpose_PURPOSE_PAYMENT)
-	if officer == "" {
-		return ctx
-	}
-	return client.By(ctx, officer)
-}
-
-func request() string { return uuid.NewString() }
 
 func ok(t *testing.T, err error) {
 	t.Helper()

@@ -21,8 +21,10 @@ func submitted(a *reliefv1.Application) *reliefv1.SubmitApplicationResponse {
 
 // SubmitApplication implements the contract.
 func (s *Service) SubmitApplication(ctx context.Context, q *reliefv1.SubmitApplicationRequest) (*reliefv1.SubmitApplicationResponse, error) {
+	var tried *reliefv1.Application
 	if q.GetApplicationId() != "" {
-		return command.Update(ctx, s.Engine, callOf(ctx, q), s.Tables.Applications, q.GetApplicationId(), func(c *command.Change, a *reliefv1.Application) error {
+		answer, err := command.Update(ctx, s.Engine, callOf(ctx, q), s.Tables.Applications, q.GetApplicationId(), func(c *command.Change, a *reliefv1.Application) error {
+			tried = a
 			if err := see(ctx, s.Tables.Applications, a, actionSubmit); err != nil {
 				return err
 			}
@@ -33,6 +35,7 @@ func (s *Service) SubmitApplication(ctx context.Context, q *reliefv1.SubmitAppli
 			c.Happened("submitted", s.District.TownshipUnit(a.GetDivision()))
 			return rules.Submit(s.District, p, a, q, act(ctx, c.Now))
 		}, submitted)
+		return answer, s.named(ctx, err, tried)
 	}
 	if bad := s.District.CheckDivision("division", q.GetDivision(), s.today()); bad != nil {
 		return nil, bad
@@ -40,7 +43,7 @@ func (s *Service) SubmitApplication(ctx context.Context, q *reliefv1.SubmitAppli
 	if err := access.FromContext(ctx).See(actionSubmit, access.Facts{Division: q.GetDivision()}); err != nil {
 		return nil, err
 	}
-	return command.Create(ctx, s.Engine, callOf(ctx, q), s.Tables.Applications, func(c *command.Change) (*reliefv1.Application, error) {
+	answer, err := command.Create(ctx, s.Engine, callOf(ctx, q), s.Tables.Applications, func(c *command.Change) (*reliefv1.Application, error) {
 		p, err := rules.Programme(s.District, q.GetProgramme(), calendar.Today(c.Now))
 		if err != nil {
 			return nil, err
@@ -49,17 +52,35 @@ func (s *Service) SubmitApplication(ctx context.Context, q *reliefv1.SubmitAppli
 			Standing: &custodyv1.Standing{Id: c.ID(""), MatterId: c.ID("")}, State: reliefv1.Application_STATE_OPEN,
 			Division: s.District.TownshipOf(q.GetDivision()), Programme: p.Code,
 		}
+		tried = a
 		c.Happened("submitted", s.District.TownshipUnit(q.GetDivision()))
 		return a, rules.Submit(s.District, p, a, q, act(ctx, c.Now))
 	}, submitted)
+	return answer, s.named(ctx, err, tried)
+}
+
+// named adds to the schema's refusal what stands in the way of an application: the other open one, or the period that is paid.
+func (s *Service) named(ctx context.Context, refusal error, tried *reliefv1.Application) error {
+	switch {
+	case fault.Is(refusal, reliefv1.Reason_REASON_PAYMENT_EXISTS):
+		return fault.New(reliefv1.Reason_REASON_PAYMENT_EXISTS, "the period is paid or being paid already", "period", tried.GetPeriod()).Wrap(refusal)
+	case fault.Is(refusal, reliefv1.Reason_REASON_APPLICATION_EXISTS):
+		id, err := store.OpenApplication(ctx, s.Engine.DB, tried.GetProgramme(), tried.GetBeneficiaryId(), tried.GetPeriod())
+		if err != nil {
+			return err
+		}
+		return fault.New(reliefv1.Reason_REASON_APPLICATION_EXISTS, "there is an open application for the same period", "application_id", id).Wrap(refusal)
+	}
+	return refusal
 }
 
 // DecideApplication implements the contract. Decision, payment, reservation and ledger entry are one effect: the account is changed
 // by its version, so of two decisions on the last money one is made on what the other has left.
 func (s *Service) DecideApplication(ctx context.Context, q *reliefv1.DecideApplicationRequest) (*reliefv1.DecideApplicationResponse, error) {
 	answer := &reliefv1.DecideApplicationResponse{}
-	return command.Update(ctx, s.Engine, callOf(ctx, q), s.Tables.Applications, q.GetApplicationId(), func(c *command.Change, a *reliefv1.Application) error {
-		answer = &reliefv1.DecideApplicationResponse{}
+	var tried *reliefv1.Application
+	decided, err := command.Update(ctx, s.Engine, callOf(ctx, q), s.Tables.Applications, q.GetApplicationId(), func(c *command.Change, a *reliefv1.Application) error {
+		answer, tried = &reliefv1.DecideApplicationResponse{}, a
 		if err := see(ctx, s.Tables.Applications, a, actionDecide); err != nil {
 			return err
 		}
@@ -72,6 +93,7 @@ func (s *Service) DecideApplication(ctx context.Context, q *reliefv1.DecideAppli
 		if err != nil && !fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
 			return err
 		}
+		rules.Confirm(a, q.GetFacts())
 		if known.GrantedSameReason, err = store.Granted(ctx, s.Engine.DB, a.GetProgramme(), a.GetBeneficiaryId(), a.GetPeriod()); err != nil {
 			return err
 		}
@@ -94,6 +116,7 @@ func (s *Service) DecideApplication(ctx context.Context, q *reliefv1.DecideAppli
 		answer.Standing, answer.State = a.GetStanding(), a.GetState()
 		return answer
 	})
+	return decided, s.named(ctx, err, tried)
 }
 
 // programmeOf is the version of the programme an application was submitted under; a later version decides later applications.

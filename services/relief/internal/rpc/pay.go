@@ -191,30 +191,19 @@ func (s *Service) settle(ctx context.Context, c *command.Change, b *reliefv1.Bat
 	return nil
 }
 
-// RepayPayment implements the contract.
+// RepayPayment implements the contract. The returned payment is what the command is about: of two corrections one finds it replaced.
 func (s *Service) RepayPayment(ctx context.Context, q *reliefv1.RepayPaymentRequest) (*reliefv1.RepayPaymentResponse, error) {
-	return command.Create(ctx, s.Engine, callOf(ctx, q), s.Tables.Payments, func(c *command.Change) (*reliefv1.Payment, error) {
-		old, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Payments, q.GetPaymentId())
-		if err == nil {
-			err = see(ctx, s.Tables.Payments, old, actionPayment)
+	var corrected *reliefv1.Payment
+	return command.Update(ctx, s.Engine, callOf(ctx, q), s.Tables.Payments, q.GetPaymentId(), func(c *command.Change, old *reliefv1.Payment) (err error) {
+		if err := see(ctx, s.Tables.Payments, old, actionPayment); err != nil {
+			return err
 		}
-		if err != nil {
-			return nil, err
+		if corrected, err = rules.Repay(s.District, old, c.ID("payment"), q.GetPayee(), c.Now); err != nil {
+			return err
 		}
-		if q.GetEtag() != "" && q.GetEtag() != old.GetStanding().GetEtag() {
-			return nil, stale(old.GetStanding().GetEtag())
-		}
-		loaded := command.Remember(s.Tables.Payments, old)
-		p, err := rules.Repay(s.District, old, c.ID(""), q.GetPayee(), c.Now)
-		if err != nil {
-			return nil, err
-		}
-		if err := loaded.Update(c, "replaced", finance); err != nil {
-			return nil, err
-		}
-		c.Happened("approved", finance)
-		return p, nil
-	}, func(p *reliefv1.Payment) *reliefv1.RepayPaymentResponse {
-		return &reliefv1.RepayPaymentResponse{Standing: p.GetStanding(), State: p.GetState()}
+		c.Happened("replaced", finance)
+		return command.Insert(c, s.Tables.Payments, corrected, "approved", finance)
+	}, func(*reliefv1.Payment) *reliefv1.RepayPaymentResponse {
+		return &reliefv1.RepayPaymentResponse{Standing: corrected.GetStanding(), State: corrected.GetState()}
 	})
 }

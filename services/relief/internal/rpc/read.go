@@ -20,10 +20,6 @@ import (
 // chunk is how many bytes of a file one message carries.
 const chunk = 64 << 10
 
-func stale(present string) error {
-	return fault.New(faultv1.Reason_REASON_ETAG_MISMATCH, "the stored version is another one", "etag", present)
-}
-
 // GetApplication implements the contract.
 func (s *Service) GetApplication(ctx context.Context, q *reliefv1.GetApplicationRequest) (*reliefv1.GetApplicationResponse, error) {
 	a, err := read(ctx, s, s.Tables.Applications, q.GetApplicationId(), actionRead)

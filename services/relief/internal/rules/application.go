@@ -103,6 +103,16 @@ func period(a *reliefv1.Application, asked string, now time.Time) string {
 	return calendar.Today(now).String()[:len("2026-01")]
 }
 
+// Confirm puts an application under the cause that the deciding unit confirms: relief is granted once a year for the same cause,
+// whatever was declared.
+func Confirm(a *reliefv1.Application, confirmed []*reliefv1.Fact) {
+	for _, f := range confirmed {
+		if year := len("2026"); f.GetName() == causeFact && len(a.GetPeriod()) > year {
+			a.Period = a.GetPeriod()[:year] + "/" + f.GetTextValue()
+		}
+	}
+}
+
 // checkFacts refuses facts that are not the programme's, not a caller's to give, or of the wrong type.
 func checkFacts(p district.Programme, facts []*reliefv1.Fact) error {
 	for i, f := range facts {

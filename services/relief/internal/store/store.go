@@ -89,8 +89,12 @@ func Constraints() map[string]func() *fault.Error {
 	return map[string]func() *fault.Error{
 		"application_key":       refuse(reliefv1.Reason_REASON_APPLICATION_EXISTS, "there is an open application for the same period"),
 		"payment_key":           refuse(reliefv1.Reason_REASON_PAYMENT_EXISTS, "the period is paid or being paid already"),
-		"budget_account_key":    refuse(reliefv1.Reason_REASON_BUDGET_EXISTS, "the account is open already"),
+		"payment_attempt":       refuse(reliefv1.Reason_REASON_PAYMENT_EXISTS, "the period is paid or being paid already"),
 		"budget_account_within": refuse(reliefv1.Reason_REASON_BUDGET_EXHAUSTED, "less is left than is needed"),
+		"budget_account_key": func() *fault.Error {
+			return fault.New(reliefv1.Reason_REASON_BUDGET_EXISTS, "the account is open already", "field", "division").
+				Field("division", "has an account for the programme and year already")
+		},
 	}
 }
 
@@ -125,6 +129,13 @@ type Querier interface {
 // Account finds the account for a programme, township and year; fault NOT_FOUND when none is open.
 func (t *Tables) Account(ctx context.Context, q Querier, keys *seal.Keys, programme, township string, year int) (*reliefv1.BudgetAccount, error) {
 	return row.Find(ctx, q, keys, t.Accounts, "WHERE programme = $1 AND division = $2 AND year = $3", programme, township, year)
+}
+
+// OpenApplication gives the id of the open application for a programme, beneficiary and period; empty when none is open any more.
+func OpenApplication(ctx context.Context, q Querier, programme, beneficiary, period string) (id string, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce(min(id::text), '') FROM application
+		WHERE programme = $1 AND beneficiary_id = $2 AND period = $3 AND holder IS NOT NULL`, programme, beneficiary, period).Scan(&id)
+	return id, err
 }
 
 // Granted counts live payments of a programme for a beneficiary and period: what was granted for the same cause this year.
