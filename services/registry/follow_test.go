@@ -1,0 +1,199 @@
+package registry_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/lianhu/lianhu/pkg/identity"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
+	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+// binding settles and reads which child of the ledger a reported child is, as the station that holds the report.
+func (h *house) binding(t *testing.T, r *reportingv1.GetReportResponse) *registryv1.Binding {
+	t.Helper()
+	h.settle(t)
+	got, err := h.at(t, station).read.GetBinding(responding(t), &registryv1.GetBindingRequest{BindingId: r.GetChild().GetId()})
+	ok(t, err)
+	return got.GetBinding()
+}
+
+// plan reads a child's visit plan as a service of the suite.
+func (h *house) plan(t *testing.T, child string) *registryv1.VisitPlan {
+	t.Helper()
+	got, err := h.as(t, identity.OfService(domain, "referral")).read.GetVisitPlan(t.Context(), &registryv1.GetVisitPlanRequest{ChildId: child})
+	ok(t, err)
+	return got.GetVisitPlan()
+}
+
+// graded is a reported child of that colour, with its visit plan.
+func (h *house) graded(t *testing.T, seq int, colour personv1.RiskColour) (*reportingv1.GetReportResponse, *registryv1.VisitPlan) {
+	t.Helper()
+	r := h.report(t, &personv1.Person{Name: "丁小满", IdNumber: number(seq)})
+	h.assess(t, r, colour)
+	return r, h.plan(t, h.binding(t, r).GetChildId())
+}
+
+// again delivers what reporting said once more, as after a restore of its database.
+func (h *house) again(t *testing.T, kind, what string, s *custodyv1.Standing) {
+	t.Helper()
+	before := h.dump(t)
+	h.say(t, kind, what, s, h.now(t))
+	h.settle(t)
+	h.unchanged(t, before)
+}
+
+func TestAReportMakesTheRecordOfAnUnknownChild(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	r := h.report(t, &personv1.Person{Name: "丁小满", IdNumber: number(1), BirthDate: "2016-05-04", Sex: personv1.Sex_SEX_MALE})
+	b := h.binding(t, r)
+	want := &registryv1.Binding{
+		Id: r.GetChild().GetId(), MatterId: r.GetChild().GetMatterId(), Division: division, ChildId: b.GetChildId(),
+		Basis: registryv1.Binding_BASIS_NEW, ReportId: r.GetReport().GetStanding().GetId(), Version: 1,
+	}
+	if diff := cmp.Diff(want, b, protocmp.Transform(), protocmp.IgnoreFields(b, "etag", "create_time", "update_time")); diff != "" {
+		t.Error(diff)
+	}
+	got, err := h.at(t, station).read.GetChild(responding(t), &registryv1.GetChildRequest{ChildId: b.GetChildId()})
+	ok(t, err)
+	c := got.GetChild()
+	if diff := cmp.Diff(r.GetChild().GetPerson(), c.GetPerson(), protocmp.Transform()); diff != "" {
+		t.Errorf("the person is not the one reported: %s", diff)
+	}
+	if c.GetOrigin() != registryv1.Origin_ORIGIN_REPORTED || c.GetSchooling().GetSchoolUnit() != school || c.GetDivision() != division || len(c.GetStatuses()) != 1 {
+		t.Errorf("record is %v, %v, %d statuses", c.GetOrigin(), c.GetDivision(), len(c.GetStatuses()))
+	}
+	h.again(t, "report", "submitted", r.GetReport().GetStanding())
+	_, err = h.at(t, "police/320411122000").read.GetBinding(responding(t), &registryv1.GetBindingRequest{BindingId: b.GetId()})
+	refused(t, err, "NOT_FOUND") // that station has no part in the matter
+	h.promises(t)
+}
+
+func TestAReportFindsTheChildOfTheLedger(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	known := h.register(t, invented(1))
+	before := h.child(t, known)
+	first, second := h.report(t, &personv1.Person{Name: "小满", IdNumber: number(1)}), h.report(t, &personv1.Person{IdNumber: number(1)})
+	for _, r := range []*reportingv1.GetReportResponse{first, second} {
+		if b := h.binding(t, r); b.GetChildId() != known || b.GetBasis() != registryv1.Binding_BASIS_ID_NUMBER || b.GetMatterId() != r.GetChild().GetMatterId() {
+			t.Errorf("bound %v", b)
+		}
+	}
+	if diff := cmp.Diff(before, h.child(t, known), protocmp.Transform()); diff != "" {
+		t.Errorf("the report changed the record: %s", diff)
+	}
+	nameless := &personv1.Person{NoIdNumberReason: personv1.NoIdNumberReason_NO_ID_NUMBER_REASON_NOT_KNOWN}
+	one, two := h.binding(t, h.report(t, nameless)), h.binding(t, h.report(t, nameless))
+	if one.GetChildId() == two.GetChildId() || one.GetBasis() != registryv1.Binding_BASIS_NEW {
+		t.Error("two children without a number are taken for one")
+	}
+	h.promises(t)
+}
+
+func TestAnAssessmentGradesTheChildAndPlansTheVisit(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	r, p := h.graded(t, 1, personv1.RiskColour_RISK_COLOUR_RED)
+	want := &registryv1.VisitPlan{
+		Standing: &custodyv1.Standing{
+			Id: p.GetStanding().GetId(), MatterId: r.GetChild().GetMatterId(), Version: 1, Holder: village, Clock: "visit.red",
+			Deadline: timestamppb.New(time.Date(2026, 3, 9, 16, 0, 0, 0, time.UTC)), // the seventh day ends
+		},
+		State: registryv1.VisitPlan_STATE_DUE, Division: division, ChildId: p.GetChildId(), Colour: personv1.RiskColour_RISK_COLOUR_RED, AssessmentId: p.GetAssessmentId(),
+	}
+	ignored := []cmp.Option{
+		protocmp.Transform(), protocmp.IgnoreFields(p, "create_time", "update_time"), protocmp.IgnoreFields(p.GetStanding(), "etag"),
+	}
+	if diff := cmp.Diff(want, p, ignored...); diff != "" {
+		t.Error(diff)
+	}
+	if c := h.child(t, p.GetChildId()); c.GetColour() != personv1.RiskColour_RISK_COLOUR_RED || c.GetAssessmentId() != p.GetAssessmentId() || c.GetColourTime() == nil {
+		t.Errorf("the child is %v by %s", c.GetColour(), c.GetAssessmentId())
+	}
+	h.again(t, "assessment", "concluded", &custodyv1.Standing{Id: p.GetAssessmentId(), MatterId: r.GetChild().GetMatterId()})
+	h.assess(t, r, personv1.RiskColour_RISK_COLOUR_BLUE)
+	h.settle(t)
+	if s := h.plan(t, p.GetChildId()).GetStanding(); s.GetClock() != "visit.blue" || s.GetVersion() != 2 || s.GetHolder() != village {
+		t.Errorf("graded anew: %v", s)
+	}
+	h.history(t, p, "opened", "graded")
+	h.promises(t)
+}
+
+// history compares the reasons of a plan's custody points, each of which must be there.
+func (h *house) history(t *testing.T, p *registryv1.VisitPlan, want ...string) []*custodyv1.Point {
+	t.Helper()
+	answer, err := h.at(t, township).read.GetCustodyHistory(keeping(t), &registryv1.GetCustodyHistoryRequest{Id: p.GetStanding().GetId()})
+	ok(t, err)
+	var got []string
+	for i, point := range answer.GetPoints() {
+		got = append(got, point.GetReason())
+		if point.GetVersion() != int64(i+1) {
+			t.Errorf("point %d is of version %d", i, point.GetVersion())
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	return answer.GetPoints()
+}
+
+// A visit that does not happen goes up, never to nobody, and a visit brings it back to the village.
+func TestAMissedVisitGoesUp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	_, p := h.graded(t, 1, personv1.RiskColour_RISK_COLOUR_YELLOW)
+	for _, want := range []struct{ holder, clock string }{
+		{township, "overdue.review"}, {lead, "lead.resolve"}, {lead, "overdue.review"}, {lead, "overdue.review"},
+	} {
+		due := h.plan(t, p.GetChildId()).GetStanding()
+		h.pass(t, due)
+		got := h.plan(t, p.GetChildId())
+		s := got.GetStanding()
+		if s.GetHolder() != want.holder || s.GetClock() != want.clock || !got.GetOverdue() || s.GetVersion() != due.GetVersion()+1 {
+			t.Errorf("after %s of %s: %v", due.GetClock(), due.GetHolder(), s)
+		}
+		if !s.GetDeadline().AsTime().After(due.GetDeadline().AsTime()) {
+			t.Errorf("the deadline %v does not lie behind %v", s.GetDeadline().AsTime(), due.GetDeadline().AsTime())
+		}
+	}
+	visit := func(way registryv1.Visit_Way) *registryv1.RecordVisitResponse {
+		answer, err := h.at(t, village).RecordVisit(keeping(t), &registryv1.RecordVisitRequest{
+			RequestId: request(), ChildId: p.GetChildId(), VisitTime: timestamppb.New(h.now(t)), Way: way, ChildSeen: true, Text: "一切安好",
+		})
+		ok(t, err)
+		return answer
+	}
+	before := h.plan(t, p.GetChildId()).GetStanding()
+	if s := visit(registryv1.Visit_WAY_REMOTE).GetStanding(); s.GetHolder() != lead || !s.GetDeadline().AsTime().Equal(before.GetDeadline().AsTime()) {
+		t.Errorf("a call counts as the visit that is due: %v", s)
+	}
+	h.later(t, time.Minute)
+	answer := visit(registryv1.Visit_WAY_HOME)
+	if s := answer.GetStanding(); s.GetHolder() != village || s.GetClock() != "visit.yellow" || answer.GetState() != registryv1.VisitPlan_STATE_DUE {
+		t.Errorf("visited: %v", s)
+	}
+	if after := h.plan(t, p.GetChildId()); after.GetOverdue() || after.GetVisitCount() != 1 || after.GetLastVisitTime() == nil {
+		t.Errorf("overdue %v, %d visits", after.GetOverdue(), after.GetVisitCount())
+	}
+	visits, err := h.at(t, village).read.ListVisits(keeping(t), &registryv1.ListVisitsRequest{ChildId: p.GetChildId()})
+	ok(t, err)
+	if len(visits.GetVisits()) != 2 || visits.GetVisits()[0].GetId() != answer.GetVisitId() || visits.GetVisits()[0].GetText() != "一切安好" {
+		t.Errorf("%d visits on record, the newest not first or without its text", len(visits.GetVisits()))
+	}
+	points := h.history(t, p, "opened", "escalated", "escalated", "escalated", "escalated", "visited", "visited")
+	for i, holder := range []string{village, township, lead, lead, lead, lead, village} {
+		if points[i].GetHolder() != holder {
+			t.Errorf("point %d names %s", i, points[i].GetHolder())
+		}
+	}
+	h.promises(t)
+}
