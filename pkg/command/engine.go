@@ -64,7 +64,7 @@ func Create[M, A proto.Message](ctx context.Context, e *Engine, call Call, t *ro
 		}
 		m, err := rule(c)
 		if err != nil {
-			return none, err
+			return refuse[A](ctx, c, err)
 		}
 		if err := insert(c, t, m, &c.happened); err != nil {
 			return none, err
@@ -90,7 +90,7 @@ func Update[M, A proto.Message](ctx context.Context, e *Engine, call Call, t *ro
 		c.Now = later(c.Now, head.UpdateTime)
 		before := standingUnits(head)
 		if err := matchEtag(call.Request, head.Version, rule(c, m)); err != nil {
-			return none, err
+			return refuse[A](ctx, c, err)
 		}
 		if err := change(c, t, m, head.Version, before, &c.happened); err != nil {
 			return none, err

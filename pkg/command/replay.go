@@ -88,6 +88,21 @@ func decodeAnswer[A proto.Message](stored []byte, err error) (A, error) {
 	return a, nil
 }
 
+// refuse tells a rule's refusal, except where this very request was done on another connection in the meantime: a rule may have read
+// further rows, after the snapshot, and judged by what the request itself left behind.
+func refuse[A proto.Message](ctx context.Context, c *Change, refusal error) (A, error) {
+	var none A
+	var told *fault.Error
+	if !errors.As(refusal, &told) {
+		return none, refusal
+	}
+	replayed, err := c.replay(ctx)
+	if err == nil && replayed == nil {
+		return none, refusal
+	}
+	return decodeAnswer[A](replayed, err)
+}
+
 // matchEtag gives the rule's error, or ETAG_MISMATCH when the caller worked from another version. NOT_FOUND goes first: who
 // may not see the row does not learn that its version moved.
 func matchEtag(request proto.Message, version int64, ruled error) error {

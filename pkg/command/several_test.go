@@ -7,10 +7,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/internal/specimen"
 	specimenv1 "github.com/lianhu/lianhu/pkg/internal/specimen/v1"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
@@ -117,5 +119,33 @@ func TestOneRowIsNotWrittenTwiceInOneCommand(t *testing.T) {
 	}, answer)
 	if err == nil {
 		t.Fatal("two branches on one row lose one of them silently")
+	}
+}
+
+// A rule that reads further rows may judge by what its own request has left behind, when that is done on another connection while the
+// rule runs. The caller learns of the effect and not of the refusal.
+func TestARefusalByTheRequestsOwnEffectIsNotTold(t *testing.T) {
+	t.Parallel()
+	d := openDesk(t)
+	request := &specimenv1.ChangeTicketRequest{RequestId: uuid.NewString(), Number: "N-1"}
+	var done *specimenv1.ChangeTicketResponse
+	late := func(do func() (*specimenv1.ChangeTicketResponse, error)) (err error) {
+		if done, err = do(); err != nil {
+			return err
+		}
+		return fault.New(specimenv1.Reason_REASON_NUMBER_TAKEN, "the number is taken")
+	}
+	got, err := command.Create(t.Context(), d.Engine, call("court", "open", request), d.tickets, func(*command.Change) (*specimenv1.Ticket, error) {
+		return nil, late(func() (*specimenv1.ChangeTicketResponse, error) { return d.open(t.Context(), request) })
+	}, answer)
+	if err != nil || !proto.Equal(done, got) {
+		t.Errorf("told %v, %v; done %v", got, err, done)
+	}
+	request = &specimenv1.ChangeTicketRequest{RequestId: uuid.NewString(), Id: done.GetStanding().GetId()}
+	got, err = command.Update(t.Context(), d.Engine, call("court", "count", request), d.tickets, request.GetId(), func(*command.Change, *specimenv1.Ticket) error {
+		return late(func() (*specimenv1.ChangeTicketResponse, error) { return d.count(t.Context(), "court", request) })
+	}, answer)
+	if err != nil || !proto.Equal(done, got) {
+		t.Errorf("told %v, %v; done %v", got, err, done)
 	}
 }

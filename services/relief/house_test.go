@@ -58,16 +58,17 @@ func TestMain(m *testing.M) {
 type house struct {
 	*source
 
-	address  string
-	db       *pgxpool.Pool
-	owner    *pgxpool.Pool
-	database *pgtest.DB
-	clock    devclockv1.DevClockServiceClient
-	ca       *identity.Authority
-	dir      string
-	district string
-	rootKey  string
-	desks    sync.Map
+	address      string
+	clockAddress string
+	db           *pgxpool.Pool
+	owner        *pgxpool.Pool
+	database     *pgtest.DB
+	clock        devclockv1.DevClockServiceClient
+	ca           *identity.Authority
+	dir          string
+	district     string
+	rootKey      string
+	desks        sync.Map
 }
 
 // newHouse starts it at 09:00 on an ordinary Monday.
@@ -81,9 +82,16 @@ func newHouseIn(t *testing.T, district string) *house {
 	t.Helper()
 	h := &house{dir: t.TempDir(), district: district}
 	h.furnish(t)
-	h.address = h.start(t, service.Shared{DistrictDir: district, Environment: "development", DevClock: h.startClock(t)})
+	h.clockAddress = h.startClock(t)
+	h.address = h.replica(t)
 	h.awaitMember(t)
 	return h
+}
+
+// replica starts the service, or starts it once more, by the development clock.
+func (h *house) replica(t *testing.T) (address string) {
+	t.Helper()
+	return h.start(t, service.Shared{DistrictDir: h.district, Environment: "development", DevClock: h.clockAddress})
 }
 
 // furnish makes everything but the service and its clock.
