@@ -118,8 +118,7 @@ func (h *house) refuse(t *testing.T, r refusal) {
 				}
 			}
 		}
-		value := registryv1.Reason(0).Descriptor().Values().ByName(protoreflect.Name("REASON_" + r.want))
-		if info := proto.GetExtension(value.Options(), faultv1.E_Info).(*faultv1.ReasonInfo); zh != "zh-CN "+info.GetZh() {
+		if zh != "zh-CN "+text(r.want) {
 			t.Errorf("%s says %q to the person", r.want, zh)
 		}
 		if got := strings.Join(fields, " "); got != r.metadata["field"] {
@@ -127,6 +126,16 @@ func (h *house) refuse(t *testing.T, r refusal) {
 		}
 		h.unchanged(t, before)
 	}
+}
+
+// text is what the contract says of a reason of the area, or of a shared one, to the person in front of the caller.
+func text(reason string) string {
+	for _, enum := range []protoreflect.Enum{registryv1.Reason(0), faultv1.Reason(0)} {
+		if value := enum.Descriptor().Values().ByName(protoreflect.Name("REASON_" + reason)); value != nil {
+			return proto.GetExtension(value.Options(), faultv1.E_Info).(*faultv1.ReasonInfo).GetZh()
+		}
+	}
+	return "no such reason"
 }
 
 // Every reason of the area, as a partner receives it, and nothing has changed afterwards.

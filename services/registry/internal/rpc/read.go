@@ -9,11 +9,10 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/custody"
-	"github.com/lianhu/lianhu/pkg/fault"
-	"github.com/lianhu/lianhu/pkg/idcode"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
+	"github.com/lianhu/lianhu/services/registry/internal/rules"
 	"github.com/lianhu/lianhu/services/registry/internal/store"
 )
 
@@ -28,8 +27,8 @@ func (s *Service) GetChild(ctx context.Context, q *registryv1.GetChildRequest) (
 
 // FindChild implements the contract. The answer is INTERNAL, yet the look is one at an identity, so it is on record.
 func (s *Service) FindChild(ctx context.Context, q *registryv1.FindChildRequest) (*registryv1.FindChildResponse, error) {
-	if _, err := idcode.CheckIDNumber(q.GetIdNumber()); err != nil {
-		return nil, fault.New(registryv1.Reason_REASON_ID_NUMBER_INVALID, "not valid by GB 11643", "field", "id_number").Field("id_number", "not valid by GB 11643")
+	if _, err := rules.CheckNumber(q.GetIdNumber(), "id_number"); err != nil {
+		return nil, err
 	}
 	c, err := s.Tables.FindByNumber(ctx, s.Engine.DB, s.Engine.Keys, q.GetIdNumber())
 	if err != nil {
@@ -141,6 +140,9 @@ func ofChild[M created](ctx context.Context, s *Service, t *row.Table[M], child,
 func (s *Service) ListGuardianships(ctx context.Context, q *registryv1.ListGuardianshipsRequest) (*registryv1.ListGuardianshipsResponse, error) {
 	condition, more := "", []any(nil)
 	if q.GetOnDay() != "" {
+		if err := rules.CheckDay("on_day", q.GetOnDay()); err != nil {
+			return nil, err
+		}
 		condition, more = "guardianship.days @> $2::date", []any{q.GetOnDay()}
 	}
 	rows, token, err := ofChild(ctx, s, s.Tables.Guardianships, q.GetChildId(), condition, more, q)

@@ -16,9 +16,28 @@ import (
 // hearFrom is the age from which a child can be asked for its own view; eight years is the age of limited capacity (民法典 第十九条).
 const hearFrom = 8
 
-// CheckInterval refuses a last day before the first.
+// CheckDay refuses a day that does not exist; the contract knows its form only.
+func CheckDay(field, day string) error {
+	if _, err := calendar.ParseDate(day); err != nil {
+		return fault.Invalid(field, "is not a day of the calendar")
+	}
+	return nil
+}
+
+// CheckInterval refuses days that do not exist, and a last day before the first. An empty last day is still to come.
+//
+// Errors: FIELD_INVALID, INTERVAL_INVALID.
 func CheckInterval(from, to string) error {
-	if to != "" && to < from { // both are YYYY-MM-DD by the contract
+	if err := CheckDay("from", from); err != nil {
+		return err
+	}
+	if to == "" {
+		return nil
+	}
+	if err := CheckDay("to", to); err != nil {
+		return err
+	}
+	if to < from { // both are YYYY-MM-DD
 		return fieldFault(registryv1.Reason_REASON_INTERVAL_INVALID, "to", "lies before the first day")
 	}
 	return nil

@@ -24,9 +24,9 @@ const adult = 18
 func CheckPerson(p *personv1.Person, field string, today calendar.Date) error {
 	var number idcode.Identity
 	if p.GetIdNumber() != "" {
-		parsed, err := idcode.CheckIDNumber(p.GetIdNumber())
+		parsed, err := CheckNumber(p.GetIdNumber(), field+".id_number")
 		if err != nil {
-			return fieldFault(registryv1.Reason_REASON_ID_NUMBER_INVALID, field+".id_number", "not valid by GB 11643", "rule", ruleOf(err))
+			return err
 		}
 		number = parsed
 		if p.GetBirthDate() == "" {
@@ -53,6 +53,17 @@ func CheckPerson(p *personv1.Person, field string, today calendar.Date) error {
 		return fieldFault(registryv1.Reason_REASON_ID_NUMBER_CONTRADICTED, field+".sex", "differs from the identity number")
 	}
 	return nil
+}
+
+// CheckNumber reads an identity number; field is its path in the request.
+//
+// Errors: ID_NUMBER_INVALID.
+func CheckNumber(number, field string) (idcode.Identity, error) {
+	parsed, err := idcode.CheckIDNumber(number)
+	if err != nil {
+		return parsed, fieldFault(registryv1.Reason_REASON_ID_NUMBER_INVALID, field, "not valid by GB 11643", "rule", ruleOf(err))
+	}
+	return parsed, nil
 }
 
 // CheckChild checks a ledger record before it is written, and derives its statuses anew.
