@@ -28,12 +28,30 @@ func (s *Service) GetApplication(ctx context.Context, q *reliefv1.GetApplication
 
 // ListApplications implements the contract.
 func (s *Service) ListApplications(ctx context.Context, q *reliefv1.ListApplicationsRequest) (*reliefv1.ListApplicationsResponse, error) {
+	var divisions []string
+	if q.GetDivision() != "" {
+		if bad := s.District.CheckDivision("division", q.GetDivision(), s.today()); bad != nil {
+			return nil, bad
+		}
+		divisions = s.within(q.GetDivision())
+	}
 	filters := []store.Filter{
 		{Column: "state", Value: int32(q.GetState())}, {Column: "programme", Value: q.GetProgramme()}, {Column: "matter_id::text", Value: q.GetMatterId()},
-		{Column: "referral_id::text", Value: q.GetReferralId()}, {Column: "division", Value: q.GetDivision()},
+		{Column: "referral_id::text", Value: q.GetReferralId()}, {Column: "division", Value: divisions},
 	}
 	rows, token, err := list(ctx, s, s.Tables.Applications, actionRead, filters, q)
 	return &reliefv1.ListApplicationsResponse{Applications: rows, NextPageToken: token}, err
+}
+
+// within lists the divisions that are, or lie in, another one.
+func (s *Service) within(area string) []string {
+	codes := []string{}
+	for _, d := range s.District.Divisions() {
+		if s.District.Within(d.Code, area) {
+			codes = append(codes, d.Code)
+		}
+	}
+	return codes
 }
 
 // ExplainDecision implements the contract.

@@ -57,10 +57,13 @@ func Programme(d *district.District, code string, today calendar.Date) (district
 
 // Submit fills in an application and hands it in.
 //
-// Errors: STATE_FORBIDS, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, FACT_INVALID.
+// Errors: STATE_FORBIDS, FIELD_INVALID, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, FACT_INVALID.
 func Submit(d *district.District, p district.Programme, a *reliefv1.Application, q *reliefv1.SubmitApplicationRequest, act Act) error {
 	if a.GetState() != reliefv1.Application_STATE_OPEN {
 		return fault.StateForbids(strings.TrimPrefix(a.GetState().String(), "STATE_"), "submit")
+	}
+	if q.GetProgramme() != a.GetProgramme() {
+		return fault.Invalid("programme", "is another one than the application was opened for")
 	}
 	if a.GetBeneficiaryId() == "" {
 		a.BeneficiaryId, a.BeneficiaryKind = q.GetBeneficiaryId(), q.GetBeneficiaryKind()

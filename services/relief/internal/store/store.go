@@ -229,18 +229,23 @@ type After struct {
 type Filter struct {
 	// Column compared for equality, cast included, for example `batch_id::text`.
 	Column string
-	// Value; zero numbers and empty strings do not filter.
+	// Value, or the values it may be; zero numbers, empty strings and nil lists do not filter.
 	Value any
 }
 
 // List gives at most limit rows that pass the filters, newest first; condition is the scope with its arguments.
 func List[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], condition string, args []any, filters []Filter, after *After, limit int) ([]M, error) {
 	for _, f := range filters {
-		if f.Value == "" || f.Value == int32(0) {
+		values, several := f.Value.([]string)
+		if f.Value == "" || f.Value == int32(0) || several && values == nil {
 			continue
 		}
 		args = append(args, f.Value)
-		condition += " AND " + t.Name + "." + f.Column + " = $" + strconv.Itoa(len(args))
+		place := "$" + strconv.Itoa(len(args))
+		if several {
+			place = "ANY(" + place + ")"
+		}
+		condition += " AND " + t.Name + "." + f.Column + " = " + place
 	}
 	if after != nil {
 		args = append(args, after.CreateTime, after.ID)
