@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/audit"
+	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
+	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 	"github.com/lianhu/lianhu/services/registry/internal/rules"
 	"github.com/lianhu/lianhu/services/registry/internal/store"
@@ -25,7 +27,8 @@ func (s *Service) GetChild(ctx context.Context, q *registryv1.GetChildRequest) (
 	return &registryv1.GetChildResponse{Child: c}, show(ctx, s, s.Tables.Children, f, c)
 }
 
-// FindChild implements the contract. The answer is INTERNAL, yet the look is one at an identity, so it is on record.
+// FindChild implements the contract. The answer is INTERNAL, yet the look is one at an identity, so it is on record whatever else the
+// caller may read of the child.
 func (s *Service) FindChild(ctx context.Context, q *registryv1.FindChildRequest) (*registryv1.FindChildResponse, error) {
 	if _, err := rules.CheckNumber(q.GetIdNumber(), "id_number"); err != nil {
 		return nil, err
@@ -34,11 +37,14 @@ func (s *Service) FindChild(ctx context.Context, q *registryv1.FindChildRequest)
 	if err != nil {
 		return nil, err
 	}
-	if err := access.FromContext(ctx).See(actionFind, access.Facts{Division: c.GetDivision()}); err != nil {
+	caller := access.FromContext(ctx)
+	if err := caller.See(actionFind, access.Facts{Division: c.GetDivision()}); err != nil {
 		return nil, err
 	}
-	found := &registryv1.FindChildResponse{ChildId: c.GetId(), Division: c.GetDivision()}
-	return found, show(ctx, s, s.Tables.Children, access.Facts{Division: c.GetDivision()}, c)
+	return &registryv1.FindChildResponse{ChildId: c.GetId(), Division: c.GetDivision()}, audit.Read(ctx, s.Engine, audit.Look{
+		Actor: command.ActorFrom(ctx), Method: caller.Method, Class: accessv1.DataClass_DATA_CLASS_MINOR_IDENTITY,
+		Kind: s.Tables.Children.Kind, Head: s.Tables.Children.Head(c),
+	})
 }
 
 // ListChildren implements the contract.
@@ -67,7 +73,10 @@ func (s *Service) ListChildren(ctx context.Context, q *registryv1.ListChildrenRe
 		return nil, err
 	}
 	answer := &registryv1.ListChildrenResponse{Children: children}
-	answer.Children, answer.NextPageToken = cut(s, scope, size, children)
+	if len(children) > size {
+		last := children[size-1]
+		answer.Children, answer.NextPageToken = children[:size], s.next(scope, last.GetCreateTime().AsTime(), last.GetId())
+	}
 	for _, c := range answer.GetChildren() {
 		f, err := s.facts(ctx, c)
 		if err != nil {
@@ -93,29 +102,20 @@ func (s *Service) GetBinding(ctx context.Context, q *registryv1.GetBindingReques
 	return &registryv1.GetBindingResponse{Binding: b}, show(ctx, s, s.Tables.Bindings, f, b)
 }
 
-// created is what lists are sorted by.
-type created interface {
+// interval is what the lists of a child's intervals are sorted by.
+type interval interface {
 	proto.Message
 	GetId() string
-	GetCreateTime() *timestamppb.Timestamp
+	GetFrom() string
 }
 
-// cut leaves a page of the rows read and makes the token of the next one if there is more.
-func cut[M created](s *Service, scope []byte, size int, rows []M) ([]M, string) {
-	if len(rows) <= size {
-		return rows, ""
-	}
-	last := rows[size-1]
-	return rows[:size], s.next(scope, last.GetCreateTime().AsTime(), last.GetId())
-}
-
-// ofChild is a page of rows that belong to a child the caller may read.
-func ofChild[M created](ctx context.Context, s *Service, t *row.Table[M], child, condition string, more []any, q interface {
+// ofChild is a page of intervals of a child that the caller may read.
+func ofChild[M interval](ctx context.Context, s *Service, t *row.Table[M], child, condition string, more []any, q interface {
 	proto.Message
 	GetPageSize() int32
 	GetPageToken() string
 },
-) ([]M, string, error) {
+) (rows []M, token string, err error) {
 	_, f, err := s.child(ctx, child, actionRead)
 	if err != nil {
 		return nil, "", err
@@ -124,15 +124,18 @@ func ofChild[M created](ctx context.Context, s *Service, t *row.Table[M], child,
 	if err != nil {
 		return nil, "", err
 	}
-	from, err := after(key)
+	var from *store.AfterDay
+	if key != nil {
+		from = &store.AfterDay{Day: key[0], ID: key[1]}
+	}
+	rows, err = store.OfChild(ctx, s.Engine.DB, s.Engine.Keys, t, child, condition, more, from, size+1)
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := store.OfChild(ctx, s.Engine.DB, s.Engine.Keys, t, child, condition, more, from, size+1)
-	if err != nil {
-		return nil, "", err
+	if len(rows) > size {
+		last := rows[size-1]
+		rows, token = rows[:size], pagetoken.Make(s.Engine.Keys, scope, last.GetFrom(), last.GetId())
 	}
-	rows, token := cut(s, scope, size, rows)
 	return rows, token, show(ctx, s, t, f, rows...)
 }
 

@@ -44,13 +44,23 @@ func (t *Tables) ListChildren(ctx context.Context, q Querier, keys *seal.Keys, s
 	return page(ctx, q, keys, t.Children, condition, args, after, limit)
 }
 
-// OfChild gives at most limit rows that belong to a child, newest first; condition narrows further, with arguments from $2.
-func OfChild[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], child, condition string, more []any, after *After, limit int) ([]M, error) {
-	where := t.Name + ".child_id = $1::uuid"
+// AfterDay is the sort key of the last interval of a page: its first day, YYYY-MM-DD, and its id.
+type AfterDay struct {
+	Day, ID string
+}
+
+// OfChild gives at most limit intervals of a child by first day, then id; condition narrows further, with arguments from $2.
+func OfChild[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], child, condition string, more []any, after *AfterDay, limit int) ([]M, error) {
+	where, args := t.Name+".child_id = $1::uuid", append([]any{child}, more...)
 	if condition != "" {
 		where += " AND " + condition
 	}
-	return page(ctx, q, keys, t, where, append([]any{child}, more...), after, limit)
+	if after != nil {
+		args = append(args, after.Day, after.ID)
+		where += " AND (" + t.Name + ".from_day, " + t.Name + ".id) > ($" + strconv.Itoa(len(args)-1) + "::date, $" + strconv.Itoa(len(args)) + "::uuid)"
+	}
+	args = append(args, limit)
+	return row.Select(ctx, q, keys, t, "WHERE "+where+" ORDER BY "+t.Name+".from_day, "+t.Name+".id LIMIT $"+strconv.Itoa(len(args)), args...)
 }
 
 func page[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], condition string, args []any, after *After, limit int) ([]M, error) {
