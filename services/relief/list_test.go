@@ -1,12 +1,14 @@
 package relief_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/identity"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
@@ -76,6 +78,37 @@ func TestTheMoneyWaitsOnTheLeadOfficesList(t *testing.T) {
 	ok(t, err)
 	if version.GetVersion().GetService() != "relief" {
 		t.Errorf("runs %v", version.GetVersion())
+	}
+}
+
+// Accounts come by programme, year and township, and each the district sets aside is open once, however many replicas have started.
+func TestAccountsComeInOrderAndOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	again := newDesk(h.dial(t, h.replica(t), "relief", identity.OfUnit(domain, finance, "main")))
+	_, err := again.OpenBudget(paying(t, preparer), &reliefv1.OpenBudgetRequest{RequestId: request(), Programme: programme, Division: town, Year: 2025, AmountFen: 1})
+	ok(t, err)
+	var got, want []string
+	token := ""
+	for {
+		page, err := again.read.ListBudgets(paying(t, ""), &reliefv1.ListBudgetsRequest{PageSize: 4, PageToken: token})
+		ok(t, err)
+		for _, a := range page.GetBudgetAccounts() {
+			got = append(got, fmt.Sprint(a.GetProgramme(), " ", a.GetYear(), " ", a.GetDivision()))
+		}
+		if token = page.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	d, err := district.Load(districtDir)
+	ok(t, err)
+	for _, b := range d.Budgets() {
+		want = append(want, fmt.Sprint(b.Programme, " ", b.Year, " ", b.Township))
+	}
+	want = append(want, programme+" 2025 "+town)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -3,16 +3,13 @@ package rpc
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/lianhu/lianhu/pkg/access"
-	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
-	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 	"github.com/lianhu/lianhu/services/relief/internal/store"
 )
@@ -157,8 +154,25 @@ func (s *Service) ListBudgets(ctx context.Context, q *reliefv1.ListBudgetsReques
 	filters := []store.Filter{
 		{Column: "division", Value: q.GetDivision()}, {Column: "programme", Value: q.GetProgramme()}, {Column: "year", Value: q.GetYear()},
 	}
-	rows, token, err := list(ctx, s, s.Tables.Accounts, actionBudget, filters, q)
-	return &reliefv1.ListBudgetsResponse{BudgetAccounts: rows, NextPageToken: token}, err
+	size, scope, key, err := s.open(ctx, q, 1)
+	if err != nil {
+		return nil, err
+	}
+	after := ""
+	if key != nil {
+		after = key[0]
+	}
+	condition, args := access.FromContext(ctx).Scope(actionBudget).Where(s.Tables.Accounts.Name, true, 1)
+	rows, err := s.Tables.ListAccounts(ctx, s.Engine.DB, s.Engine.Keys, condition, args, filters, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := &reliefv1.ListBudgetsResponse{BudgetAccounts: rows}
+	if len(rows) > size {
+		answer.BudgetAccounts = rows[:size]
+		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, rows[size-1].GetId())
+	}
+	return answer, show(ctx, s, s.Tables.Accounts, actionBudget, answer.GetBudgetAccounts()...)
 }
 
 // ListLedgerEntries implements the contract.
@@ -183,67 +197,4 @@ func (s *Service) ListLedgerEntries(ctx context.Context, q *reliefv1.ListLedgerE
 		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, strconv.FormatInt(entries[size-1].GetSequence(), 10))
 	}
 	return answer, err
-}
-
-// ListWork implements the contract.
-func (s *Service) ListWork(ctx context.Context, q *reliefv1.ListWorkRequest) (*reliefv1.ListWorkResponse, error) {
-	caller := access.FromContext(ctx)
-	size, scope, key, err := s.open(ctx, q, 2)
-	if err != nil {
-		return nil, err
-	}
-	unit := q.GetFilter().GetUnit()
-	if unit == "" {
-		unit = caller.Unit
-	}
-	if unit != caller.Unit && caller.Service == "" {
-		return &reliefv1.ListWorkResponse{}, nil // another unit's work looks like none
-	}
-	from, err := afterOf(key)
-	if err != nil {
-		return nil, err
-	}
-	var after *custody.After
-	if from != nil {
-		after = &custody.After{Deadline: from.CreateTime, ID: from.ID}
-	}
-	items, err := custody.ListWork(ctx, s.Engine.DB, s.Tables.Sources(), unit, q.GetFilter(), after, size+1)
-	if err != nil {
-		return nil, err
-	}
-	answer := &reliefv1.ListWorkResponse{Items: items}
-	if len(items) > size {
-		answer.Items = items[:size]
-		last := items[size-1].GetStanding()
-		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, last.GetDeadline().AsTime().UTC().Format(time.RFC3339Nano), last.GetId())
-	}
-	return answer, nil
-}
-
-// GetCustodyHistory implements the contract: for who may read the item, and for who has it on the work list.
-func (s *Service) GetCustodyHistory(ctx context.Context, q *reliefv1.GetCustodyHistoryRequest) (*reliefv1.GetCustodyHistoryResponse, error) {
-	if err := s.seeItem(ctx, q.GetId()); err != nil {
-		return nil, err
-	}
-	points, err := custody.History(ctx, s.Engine.DB, q.GetId())
-	return &reliefv1.GetCustodyHistoryResponse{Points: points}, err
-}
-
-func (s *Service) seeItem(ctx context.Context, id string) error {
-	for _, visible := range []func() error{
-		func() error { return visibleIn(ctx, s, s.Tables.Applications, id, actionRead) },
-		func() error { return visibleIn(ctx, s, s.Tables.Payments, id, actionPayment) },
-		func() error { return visibleIn(ctx, s, s.Tables.Batches, id, actionPayment) },
-	} {
-		if err := visible(); !fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
-			return err
-		}
-	}
-	return fault.NotFound()
-}
-
-// GetVersion implements the contract.
-func (s *Service) GetVersion(ctx context.Context, _ *reliefv1.GetVersionRequest) (*reliefv1.GetVersionResponse, error) {
-	version, err := s.Version(ctx)
-	return &reliefv1.GetVersionResponse{Version: version}, err
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/custody"
@@ -217,42 +216,6 @@ func File(ctx context.Context, q Querier, keys *seal.Keys, batch string) ([]byte
 
 func filePlace(batch string) seal.Place {
 	return seal.Place{Table: "batch_file", ID: batch, Class: accessv1.DataClass_DATA_CLASS_PERSONAL}
-}
-
-// After is the sort key of the last row of a page; nil for the first page.
-type After struct {
-	CreateTime time.Time
-	ID         string
-}
-
-// Filter is a condition with its argument; an empty argument does not filter.
-type Filter struct {
-	// Column compared for equality, cast included, for example `batch_id::text`.
-	Column string
-	// Value, or the values it may be; zero numbers, empty strings and nil lists do not filter.
-	Value any
-}
-
-// List gives at most limit rows that pass the filters, newest first; condition is the scope with its arguments.
-func List[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], condition string, args []any, filters []Filter, after *After, limit int) ([]M, error) {
-	for _, f := range filters {
-		values, several := f.Value.([]string)
-		if f.Value == "" || f.Value == int32(0) || several && values == nil {
-			continue
-		}
-		args = append(args, f.Value)
-		place := "$" + strconv.Itoa(len(args))
-		if several {
-			place = "ANY(" + place + ")"
-		}
-		condition += " AND " + t.Name + "." + f.Column + " = " + place
-	}
-	if after != nil {
-		args = append(args, after.CreateTime, after.ID)
-		condition += " AND (" + t.Name + ".create_time, " + t.Name + ".id) < ($" + strconv.Itoa(len(args)-1) + ", $" + strconv.Itoa(len(args)) + "::uuid)"
-	}
-	args = append(args, limit)
-	return row.Select(ctx, q, keys, t, "WHERE "+condition+" ORDER BY "+t.Name+".create_time DESC, "+t.Name+".id DESC LIMIT $"+strconv.Itoa(len(args)), args...)
 }
 
 // Promises are the queries of this service beside the runtime's.

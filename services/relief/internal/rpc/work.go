@@ -1,0 +1,76 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/pagetoken"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
+	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
+)
+
+// ListWork implements the contract.
+func (s *Service) ListWork(ctx context.Context, q *reliefv1.ListWorkRequest) (*reliefv1.ListWorkResponse, error) {
+	caller := access.FromContext(ctx)
+	size, scope, key, err := s.open(ctx, q, 2)
+	if err != nil {
+		return nil, err
+	}
+	unit := q.GetFilter().GetUnit()
+	if unit == "" {
+		unit = caller.Unit
+	}
+	if unit != caller.Unit && caller.Service == "" {
+		return &reliefv1.ListWorkResponse{}, nil // another unit's work looks like none
+	}
+	from, err := afterOf(key)
+	if err != nil {
+		return nil, err
+	}
+	var after *custody.After
+	if from != nil {
+		after = &custody.After{Deadline: from.CreateTime, ID: from.ID}
+	}
+	items, err := custody.ListWork(ctx, s.Engine.DB, s.Tables.Sources(), unit, q.GetFilter(), after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	answer := &reliefv1.ListWorkResponse{Items: items}
+	if len(items) > size {
+		answer.Items = items[:size]
+		last := items[size-1].GetStanding()
+		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, last.GetDeadline().AsTime().UTC().Format(time.RFC3339Nano), last.GetId())
+	}
+	return answer, nil
+}
+
+// GetCustodyHistory implements the contract: for who may read the item, and for who has it on the work list.
+func (s *Service) GetCustodyHistory(ctx context.Context, q *reliefv1.GetCustodyHistoryRequest) (*reliefv1.GetCustodyHistoryResponse, error) {
+	if err := s.seeItem(ctx, q.GetId()); err != nil {
+		return nil, err
+	}
+	points, err := custody.History(ctx, s.Engine.DB, q.GetId())
+	return &reliefv1.GetCustodyHistoryResponse{Points: points}, err
+}
+
+func (s *Service) seeItem(ctx context.Context, id string) error {
+	for _, visible := range []func() error{
+		func() error { return visibleIn(ctx, s, s.Tables.Applications, id, actionRead) },
+		func() error { return visibleIn(ctx, s, s.Tables.Payments, id, actionPayment) },
+		func() error { return visibleIn(ctx, s, s.Tables.Batches, id, actionPayment) },
+	} {
+		if err := visible(); !fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
+			return err
+		}
+	}
+	return fault.NotFound()
+}
+
+// GetVersion implements the contract.
+func (s *Service) GetVersion(ctx context.Context, _ *reliefv1.GetVersionRequest) (*reliefv1.GetVersionResponse, error) {
+	version, err := s.Version(ctx)
+	return &reliefv1.GetVersionResponse{Version: version}, err
+}
