@@ -152,7 +152,7 @@ CREATE TABLE payment (
     CONSTRAINT payment_held_while_open CHECK ((holder IS NULL) = (deadline IS NULL) AND (holder IS NULL) = (state IN (4, 6, 7))),
     CONSTRAINT payment_attempt UNIQUE (programme, beneficiary_id, period, attempt)
 );
--- A returned payment does not count here, as its successor is written first; while it waits, its application is open and keeps the
+-- A returned payment does not count here: it gives way to the corrected one; while it waits, its application is open and keeps the
 -- period taken by application_key.
 CREATE UNIQUE INDEX payment_key ON payment (programme, beneficiary_id, period) WHERE state NOT IN (5, 6, 7);
 CREATE INDEX payment_application ON payment (application_id);
