@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -32,8 +33,11 @@ import (
 const (
 	// UnaryTimeout is the deadline of a unary call whose caller set none.
 	UnaryTimeout = 10 * time.Second
-	// messageBytes is the largest message passed on. The services' own limits are lower and answer with a reason.
-	messageBytes = 8 << 20
+	// MessageBytes is the largest message passed on. The services' own limits are lower and answer with a reason.
+	MessageBytes = 8 << 20
+	// slack is how many times as much gRPC lets in. Up to there the caller reads the reason; what is larger still gRPC refuses by itself, as
+	// RESOURCE_EXHAUSTED without one, before any of our code can speak.
+	slack = 2
 	// streamsPerConnection bounds what one connection may have open at once.
 	streamsPerConnection = 256
 	// stopWithin bounds a graceful stop.
@@ -54,7 +58,7 @@ func Dial(target string, source *identity.Source, service string) (Upstream, err
 			grpc.WithTransportCredentials(credentials.NewTLS(source.ClientTLS(peer))),
 			grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`), grpc.WithDisableRetry(),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytes), grpc.MaxCallSendMsgSize(messageBytes)),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MessageBytes), grpc.MaxCallSendMsgSize(MessageBytes)),
 			grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))))...)
 	}
 	unary, err := dial()
@@ -83,7 +87,7 @@ func New(source *identity.Source, upstreams map[string]Upstream, probes *server.
 	d.server = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(source.ServerTLS("h2"))),
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(messageBytes), grpc.MaxSendMsgSize(messageBytes), grpc.MaxConcurrentStreams(streamsPerConnection),
+		grpc.MaxRecvMsgSize(slack*MessageBytes), grpc.MaxSendMsgSize(MessageBytes), grpc.MaxConcurrentStreams(streamsPerConnection),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 5 * time.Minute, Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))),
@@ -132,27 +136,32 @@ func (d *Door) carry(in grpc.ServerStream, method string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(in.Context(), md))
-	defer cancel()
-	conn := d.upstreams[to.area].Stream
+	ctx, end := context.WithCancelCause(metadata.NewOutgoingContext(in.Context(), md))
+	defer end(nil)
+	conn, bounded := d.upstreams[to.area].Stream, ctx
 	if !to.stream {
 		conn = d.upstreams[to.area].Unary
 		if _, ok := ctx.Deadline(); !ok {
-			ctx, cancel = context.WithTimeout(ctx, UnaryTimeout)
+			var cancel context.CancelFunc
+			bounded, cancel = context.WithTimeout(ctx, UnaryTimeout)
 			defer cancel()
 		}
 	}
-	out, err := grpc.NewClientStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, conn, method, grpc.ForceCodecV2(newCodec()))
+	out, err := grpc.NewClientStream(bounded, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, conn, method, grpc.ForceCodecV2(newCodec()))
 	if err != nil {
 		return d.answer(in.Context(), err)
 	}
 	// Ends by itself when the call ends: receiving from a finished call fails.
-	go forward(in, out, cancel)
-	return d.answer(in.Context(), back(in, out))
+	go forward(in, out, end)
+	err = back(in, out)
+	if cause := context.Cause(ctx); err != nil && cause != nil && in.Context().Err() == nil {
+		return cause // what forward met; the service's end of the call only follows from it
+	}
+	return d.answer(in.Context(), err)
 }
 
 // forward carries the caller's messages to the service, one at a time, so that HTTP/2's flow control reaches the caller.
-func forward(in grpc.ServerStream, out grpc.ClientStream, cancel context.CancelFunc) {
+func forward(in grpc.ServerStream, out grpc.ClientStream, end context.CancelCauseFunc) {
 	for {
 		f := &frame{}
 		if err := in.RecvMsg(f); err != nil {
@@ -160,13 +169,24 @@ func forward(in grpc.ServerStream, out grpc.ClientStream, cancel context.CancelF
 				_ = out.CloseSend() // always nil
 				return
 			}
-			cancel()
+			end(err)
+			return
+		}
+		if f.bytes.Len() > MessageBytes {
+			f.bytes.Free()
+			end(TooLarge("the message", MessageBytes))
 			return
 		}
 		if err := out.SendMsg(f); err != nil {
 			return // the service has ended the call; back gets its status
 		}
 	}
+}
+
+// TooLarge is the fault for a message, or an answer, that the gateway does not pass on.
+func TooLarge(what string, bytes int) *fault.Error {
+	limit := strconv.Itoa(bytes)
+	return fault.New(faultv1.Reason_REASON_MESSAGE_TOO_LARGE, what+" is larger than "+limit+" bytes", "limit_bytes", limit)
 }
 
 // back carries header, messages, trailer and status of the service to the caller, untouched.
@@ -184,12 +204,25 @@ func back(in grpc.ServerStream, out grpc.ClientStream) error {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
-			return err
+			return tooLarge(err, len(header) > 0)
 		}
 		if err := in.SendMsg(f); err != nil {
 			return err
 		}
 	}
+}
+
+// tooLarge gives a reason to gRPC's own refusal of a message's size, which has none: of the answer, here, when the service had begun to
+// answer; otherwise of the request, there. The services give a reason to all that they refuse themselves.
+func tooLarge(err error, begun bool) error {
+	s, _ := status.FromError(err)
+	switch {
+	case s.Code() != codes.ResourceExhausted || len(s.Details()) > 0:
+		return err
+	case begun:
+		return TooLarge("the answer", MessageBytes)
+	}
+	return fault.New(faultv1.Reason_REASON_MESSAGE_TOO_LARGE, "the message is larger than this method takes")
 }
 
 // answer leaves a service's status as it is and gives a reason to what has none: the service could not be reached.

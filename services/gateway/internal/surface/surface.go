@@ -2,8 +2,10 @@
 package surface
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -69,7 +71,7 @@ func New(ctx context.Context, source *identity.Source, upstreams map[string]door
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	routes.Handle("/", call(mux, source.Identity().TrustDomain))
 	return &Surface{&http.Server{
-		Handler: http.MaxBytesHandler(routes, bodyBytes), TLSConfig: source.ServerTLS("h2", "http/1.1"),
+		Handler: routes, TLSConfig: source.ServerTLS("h2", "http/1.1"),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug), // handshakes that fail are the caller's business
 	}}, nil
@@ -109,8 +111,27 @@ func call(next http.Handler, trustDomain string) http.Handler {
 			explain(ctx, nil, &runtime.JSONPb{}, w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(metadata.NewOutgoingContext(ctx, md)))
+		// Read here and whole, so that its size is told apart from its form, and a place in it can be found again.
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyBytes))
+		if err != nil {
+			explain(ctx, nil, &runtime.JSONPb{}, w, r, unread(err))
+			return
+		}
+		r = r.WithContext(context.WithValue(metadata.NewOutgoingContext(ctx, md), bodyKey{}, body))
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
 	})
+}
+
+// bodyKey is where the context of a request keeps its body.
+type bodyKey struct{}
+
+// unread is the fault for a body that did not arrive whole.
+func unread(err error) error {
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return door.TooLarge("the body", bodyBytes)
+	}
+	return fault.Invalid("body", "did not arrive whole")
 }
 
 // explain writes a refusal. What comes from a service has its reason already; the mux's own refusals get one here.
@@ -118,10 +139,10 @@ func explain(ctx context.Context, mux *runtime.ServeMux, marshaler runtime.Marsh
 	if mux == nil {
 		mux = runtime.NewServeMux()
 	}
-	runtime.DefaultHTTPErrorHandler(ctx, mux, marshaler, w, r, reasoned(err))
+	runtime.DefaultHTTPErrorHandler(ctx, mux, marshaler, w, r, reasoned(r, err))
 }
 
-func reasoned(err error) error {
+func reasoned(r *http.Request, err error) error {
 	var f *fault.Error
 	if errors.As(err, &f) {
 		return server.Status(f).Err()
@@ -138,8 +159,11 @@ func reasoned(err error) error {
 		}
 	}
 	switch s.Code() {
-	case codes.InvalidArgument: // the body is not JSON, or not of this shape; protojson's text may quote it, which is the caller's own
-		return server.Status(fault.Invalid("body", s.Message())).Err()
+	case codes.InvalidArgument: // the mux could not read the request
+		body, _ := r.Context().Value(bodyKey{}).([]byte)
+		return server.Status(unreadable(s.Message(), body)).Err()
+	case codes.ResourceExhausted:
+		return server.Status(door.TooLarge("the answer", door.MessageBytes)).Err()
 	case codes.Unavailable:
 		return server.Status(fault.New(faultv1.Reason_REASON_UNAVAILABLE, "a part of the system is away; repeat with the same request_id").RetryAfter(time.Second)).Err()
 	case codes.NotFound, codes.Unimplemented:
