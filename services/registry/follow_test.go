@@ -98,6 +98,41 @@ func TestAReportFindsTheChildOfTheLedger(t *testing.T) {
 	h.promises(t)
 }
 
+// A village registers a child while a report of it arrives: there is one record, and the report is bound to it.
+func TestARegistrationAgainstAReport(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	unit := h.at(t, village)
+	for seq := range 5 {
+		r := h.report(t, &personv1.Person{Name: "丁小满", IdNumber: number(seq)})
+		var registering, following error
+		together(2, func(i int) {
+			if i == 0 {
+				_, registering = unit.RegisterChild(keeping(t), &registryv1.RegisterChildRequest{RequestId: request(), Child: invented(seq)})
+				return
+			}
+			following = h.sequencer.Drain(t.Context())
+		})
+		ok(t, following)
+		b := h.binding(t, r)
+		if registering != nil {
+			refused(t, registering, "CHILD_EXISTS")
+		}
+		if (registering == nil) != (b.GetBasis() == registryv1.Binding_BASIS_ID_NUMBER) {
+			t.Errorf("registered with %v, bound by %v", registering, b.GetBasis())
+		}
+		found, err := unit.read.FindChild(keeping(t), &registryv1.FindChildRequest{IdNumber: number(seq)})
+		ok(t, err)
+		if found.GetChildId() != b.GetChildId() {
+			t.Error("the report is bound to another record than the number's")
+		}
+	}
+	if n := h.dump(t)["children"]; n != 5 {
+		t.Errorf("%d records of 5 children", n)
+	}
+	h.promises(t)
+}
+
 func TestAnAssessmentGradesTheChildAndPlansTheVisit(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
