@@ -121,14 +121,14 @@ func TestAForeignPageTokenIsRefused(t *testing.T) {
 		_, err := h.at(t, unit).read.ListChildren(keeping(t), &registryv1.ListChildrenRequest{PageSize: 2, PageToken: token, Division: division})
 		return err
 	}
-	last := map[bool]string{true: "B", false: "A"}[token[len(token)-1] == 'A']
+	middle := len(token) / 2
+	other := map[bool]string{true: "B", false: "A"}[token[middle] == 'A']
 	for name, err := range map[string]error{
-		"another caller's":  list(lead, token, ""),
-		"another filter's":  list(township, token, "320411101000"),
-		"tampered in front": list(township, "x"+token[1:], ""),
-		"tampered behind":   list(township, token[:len(token)-1]+last, ""),
-		"cut":               list(township, token[:10], ""),
-		"no token at all":   list(township, "翻页", ""),
+		"another caller's": list(lead, token, ""),
+		"another filter's": list(township, token, "320411101000"),
+		"tampered":         list(township, token[:middle]+other+token[middle+1:], ""),
+		"cut":              list(township, token[:10], ""),
+		"no token at all":  list(township, "翻页", ""),
 	} {
 		if reason, metadata := reasonOf(err); reason != "PAGE_TOKEN_INVALID" || metadata["field"] != "page_token" {
 			t.Errorf("%s: refused with %q, %v", name, reason, metadata)
