@@ -100,6 +100,23 @@ func TestANameReachesTheBankAsItIs(t *testing.T) {
 	}
 }
 
+// A name that would write lines of its own into the bank's file is refused, at first and at the correction.
+func TestANameWritesNoLines(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	payment := h.approved(t, 100)
+	h.record(t, answering(t, h.exported(t, payment), line(payment, "1.00", "02")))
+	for _, name := range []string{"甲\r\n2,乙", "甲\n", "甲\t乙", "\u0085甲"} {
+		q := asking(uuid.NewString(), 100)
+		q.Payee.Name = name
+		refused(t, h.unchanged(t, "the application", h.submitting(t, q)), "FIELD_INVALID")
+		refused(t, h.unchanged(t, "the correction", func() error {
+			_, err := h.at(t, finance).RepayPayment(paying(t, preparer), &reliefv1.RepayPaymentRequest{RequestId: request(), PaymentId: payment, Payee: q.GetPayee()})
+			return err
+		}), "FIELD_INVALID")
+	}
+}
+
 // A file of many chunks comes whole, by the stream and by its parts.
 func TestALargeFileComesWhole(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -74,6 +75,9 @@ func Submit(d *district.District, p district.Programme, a *reliefv1.Application,
 	if q.GetBeneficiaryId() != "" && q.GetBeneficiaryId() != a.GetBeneficiaryId() {
 		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_DIFFERS, "beneficiary_id", "is another one than the application was opened for")
 	}
+	if err := checkPayee(q.GetPayee()); err != nil {
+		return err
+	}
 	if err := checkFacts(p, q.GetFacts()); err != nil {
 		return err
 	}
@@ -114,6 +118,14 @@ func Confirm(a *reliefv1.Application, confirmed []*reliefv1.Fact) {
 			a.Period = a.GetPeriod()[:year] + "/" + f.GetTextValue()
 		}
 	}
+}
+
+// checkPayee refuses a name that would break the bank's file into other lines.
+func checkPayee(p *reliefv1.Payee) error {
+	if strings.ContainsFunc(p.GetName(), unicode.IsControl) {
+		return fault.Invalid("payee.name", "holds a control character")
+	}
+	return nil
 }
 
 // checkFacts refuses facts that are not the programme's, not a caller's to give, or of the wrong type.

@@ -157,13 +157,16 @@ func Paid(a *reliefv1.Application) {
 
 // Repay replaces a returned payment by one to a corrected account. The money stays reserved, now for the new one.
 //
-// Errors: STATE_FORBIDS, PAYEE_UNCHANGED.
+// Errors: STATE_FORBIDS, FIELD_INVALID, PAYEE_UNCHANGED.
 func Repay(d *district.District, old *reliefv1.Payment, id string, payee *reliefv1.Payee, now time.Time) (*reliefv1.Payment, error) {
 	if old.GetState() != reliefv1.Payment_STATE_RETURNED {
 		return nil, fault.StateForbids(strings.TrimPrefix(old.GetState().String(), "STATE_"), "repay")
 	}
 	if proto.Equal(old.GetPayee(), payee) {
 		return nil, fieldFault(reliefv1.Reason_REASON_PAYEE_UNCHANGED, "payee", "is the one the bank has refused")
+	}
+	if err := checkPayee(payee); err != nil {
+		return nil, err
 	}
 	p := &reliefv1.Payment{
 		Standing: &custodyv1.Standing{Id: id, MatterId: old.GetStanding().GetMatterId()}, State: reliefv1.Payment_STATE_APPROVED, Division: old.GetDivision(),
