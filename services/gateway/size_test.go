@@ -29,7 +29,7 @@ func TestWhatIsTooLargeIsNamed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, map[string]behind{"reporting": large, "referral": empty})
 	c := h.unit(t, township)
-	const read, list = reportingv1.ReportingReadService_GetReport_FullMethodName, "/lianhu.referral.v1.ReferralReadService/GetCase"
+	const list = "/lianhu.referral.v1.ReferralReadService/GetCase"
 	short, long, longer, answer := []byte{}, make([]byte, passed+1), make([]byte, 5<<20), []byte{}
 	for name, k := range map[string]struct {
 		method  string
