@@ -121,6 +121,9 @@ func (d *Door) pass(_ any, in grpc.ServerStream) error {
 	err := d.carry(in, method)
 	var f *fault.Error
 	if errors.As(err, &f) {
+		if _, published := d.routes[method]; !published {
+			method = "" // the caller's own words
+		}
 		slog.InfoContext(in.Context(), "gateway: refused", "method", shortMethod(method), "reason", f.Reason())
 		return server.Status(f).Err()
 	}
