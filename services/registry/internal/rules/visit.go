@@ -60,7 +60,8 @@ func Grade(d *district.District, p *registryv1.VisitPlan, c *registryv1.Child, n
 	custody.Set(p.GetStanding(), visitor(d, p.GetDivision()), d.Deadline(clock, now), clock)
 }
 
-// Visit records that the child was visited. A remote contact is recorded and leaves the deadline as it is.
+// Visit records that the child was visited; the next visit is due by the day of the last one, however late that is told. What is not
+// the visit that is due leaves the deadline as it is: a remote contact, one older than the last, one too long ago.
 //
 // Errors: TIME_IN_FUTURE, STATE_FORBIDS.
 func Visit(d *district.District, p *registryv1.VisitPlan, v *registryv1.Visit, now time.Time) error {
@@ -74,10 +75,18 @@ func Visit(d *district.District, p *registryv1.VisitPlan, v *registryv1.Visit, n
 		return nil
 	}
 	p.VisitCount++
-	p.LastVisitTime = timestamppb.New(v.GetVisitTime().AsTime())
-	p.Overdue = false
+	at := v.GetVisitTime().AsTime()
+	if p.GetLastVisitTime() != nil && at.Before(p.GetLastVisitTime().AsTime()) {
+		return nil
+	}
+	p.LastVisitTime = timestamppb.New(at)
 	clock := visitClock(p.GetColour())
-	custody.Set(p.GetStanding(), visitor(d, p.GetDivision()), d.Deadline(clock, now), clock)
+	next := d.Deadline(clock, at)
+	if !next.After(now) {
+		return nil
+	}
+	p.Overdue = false
+	custody.Set(p.GetStanding(), visitor(d, p.GetDivision()), next, clock)
 	return nil
 }
 
