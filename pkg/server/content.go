@@ -19,8 +19,8 @@ import (
 )
 
 // slack is how many times the announced limit gRPC itself lets through. Between the limit and slack times the limit the
-// caller is told MESSAGE_TOO_LARGE. What is larger still, and bytes that are no message of the method, gRPC refuses by
-// itself before any of our code can speak, as RESOURCE_EXHAUSTED and INTERNAL without details.
+// caller is told MESSAGE_TOO_LARGE. What is larger still, and a unary call whose bytes are no message of the method, gRPC refuses
+// by itself before any of our code can speak, as RESOURCE_EXHAUSTED and INTERNAL without details.
 const slack = 4
 
 func (s *Server) contentUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -43,8 +43,12 @@ type checked struct {
 
 // RecvMsg implements grpc.ServerStream.
 func (c *checked) RecvMsg(m any) error {
-	if err := c.ServerStream.RecvMsg(m); err != nil {
+	r := &received{message: m}
+	if err := c.ServerStream.RecvMsg(r); err != nil {
 		return err
+	}
+	if r.unreadable != nil {
+		return fault.Invalid("message", "the bytes are no message of the method").Wrap(ErrUnreadable)
 	}
 	return c.server.content(c.method, m)
 }
