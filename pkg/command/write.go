@@ -137,13 +137,14 @@ func (b *builder) of(value any, sqlType string) string {
 }
 
 // statement composes the effect on one row with everything that hangs on it. Every branch reads FROM u and so does nothing
-// when the row was not written. Only the command's own row carries the idempotency branch (answer not nil).
+// when the row was not written. Only the command's own row carries the idempotency branch (answer not nil), unless
+// the call is recognised otherwise.
 func (c *Change) statement(ctx context.Context, w *write, answer []byte) Statement {
 	b := &builder{}
 	var sql strings.Builder
 	sql.WriteString("WITH u AS (" + w.effect(b, telemetry.Traceparent(ctx), answer == nil) + ")")
 	branch := func(name, body string) { sql.WriteString(",\n" + name + " AS (" + body + ")") }
-	if answer != nil {
+	if answer != nil && !c.call.Recognised {
 		branch("i", fmt.Sprintf("INSERT INTO idempotency (caller, method, request_id, digest, answer) SELECT %s, %s, %s, %s, %s FROM u",
 			b.of(c.call.Caller, "text"), b.of(c.call.Method, "text"), b.of(c.call.RequestID, "uuid"), b.of(c.digest, "bytea"), b.of(answer, "bytea")))
 	}

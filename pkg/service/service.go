@@ -53,6 +53,8 @@ type Parts struct {
 	Limits server.Limits
 	// Checks for readiness beside database, schema and certificate.
 	Checks []server.Check
+	// Drain ends the service's long streams when the process stops, before running calls are waited for.
+	Drain []func()
 	// Close releases what Build opened; may be nil.
 	Close func()
 }
@@ -225,7 +227,7 @@ func (r *Runtime) run(ctx context.Context, spec Spec, listener net.Listener) err
 	s, err := server.New(server.Config{
 		Identity: r.Identity, District: r.District, Now: r.Engine.Now, Limits: parts.Limits,
 		Checks: append([]server.Check{{Name: "database", Run: r.checkSchema}}, parts.Checks...),
-		Drain:  []func(){r.Feed.Drain}, Probes: r.probes,
+		Drain:  append([]func(){r.Feed.Drain}, parts.Drain...), Probes: r.probes,
 	})
 	if err != nil {
 		return err

@@ -83,8 +83,10 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 	for _, f := range followers {
 		desk.Followers[f.Name] = f
 	}
+	dispatch := rpc.NewDispatch(desk)
 	return service.Parts{
-		Register:  func(s grpc.ServiceRegistrar) { rpc.Register(s, desk) },
+		Register:  func(s grpc.ServiceRegistrar) { rpc.Register(s, desk, dispatch) },
+		Drain:     []func(){dispatch.Drain},
 		Expiries:  follow.Expiries(r.Engine, tables, r.District),
 		Followers: followers,
 		Limits:    rpc.Limits(),

@@ -3,8 +3,10 @@ package rpc
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/district"
@@ -21,11 +23,14 @@ const gapsMost = 100
 // incidentNamespace of the ids derived from incident numbers, so that two sources that tell of one incident make one row.
 var incidentNamespace = uuid.MustParse("c0a6f0b4-2b1e-5a53-8f0e-77b0b5d1a2f3")
 
-// batch is one push, sorted by what has to be done with each number.
+// batch is a push, sorted by what has to be done with each number.
 type batch struct {
 	at store.Position
-	// fresh updates spend their number now.
-	fresh []store.Incoming
+	// fresh updates spend their number now; contents are what they hold, nil where there is a cause.
+	fresh    []store.Incoming
+	contents []*reportingv1.IncidentContent
+	// same is how many updates came again with the same content.
+	same int64
 	// apart are updates to be looked at by somebody: fresh ones that cannot be used, and other content under a spent number.
 	apart []store.Incoming
 	// usable updates are folded into their incidents.
@@ -38,44 +43,65 @@ type batch struct {
 	holders map[string]string
 }
 
-// numbers that the batch spends.
-func (b *batch) numbers() []int64 {
-	numbers := slices.Clone(b.voids)
-	for _, in := range b.fresh {
-		numbers = append(numbers, in.Envelope.GetSequence())
+// sort decides about each number of a push, in the order they came: of a number that comes twice the second finds the first one spent.
+func (s *Dispatch) sort(ctx context.Context, c *command.Change, at store.Position, p *push) (*batch, error) {
+	b := &batch{at: at}
+	spent, err := store.SpentAmong(ctx, s.Engine.DB, at.Source, at.Epoch, p.numbers())
+	if err != nil {
+		return nil, err
+	}
+	var named []string
+	for _, f := range p.frames {
+		for _, u := range f.GetUpdates() {
+			if report := s.arrive(b, spent, u, p.unprocessable, c.Now); report != "" {
+				named = append(named, report)
+			}
+		}
+		for _, v := range f.GetVoids() {
+			for n := v.GetFrom(); n <= v.GetTo(); n++ {
+				if _, ok := spent[n]; !ok {
+					spent[n] = store.Spent{Void: true}
+					b.voids = append(b.voids, n)
+				}
+			}
+		}
+	}
+	return b, s.link(ctx, b, named)
+}
+
+// numbers that a push mentions.
+func (p *push) numbers() []int64 {
+	var numbers []int64
+	for _, f := range p.frames {
+		for _, u := range f.GetUpdates() {
+			numbers = append(numbers, u.GetSequence())
+		}
+		for _, v := range f.GetVoids() {
+			for n := v.GetFrom(); n <= v.GetTo(); n++ {
+				numbers = append(numbers, n)
+			}
+		}
 	}
 	return numbers
 }
 
-// sort decides about each number of a batch.
-func (s *Dispatch) sort(ctx context.Context, c *command.Change, at store.Position, req *reportingv1.PushIncidentUpdateBatchRequest) (*batch, error) {
-	b := &batch{at: at}
-	given := givenUp(req)
-	mentioned := slices.Clone(given)
-	for _, u := range req.GetUpdates() {
-		mentioned = append(mentioned, u.GetSequence())
+// arrive decides about one update and answers the report it names, which has yet to be looked for.
+func (s *Dispatch) arrive(b *batch, spent map[int64]store.Spent, u *reportingv1.IncidentUpdate, unprocessable bool, now time.Time) (report string) {
+	in := store.Incoming{Envelope: u, Digest: store.Digest(s.Engine.Keys, u)}
+	if before, ok := spent[u.GetSequence()]; ok {
+		b.repeated(in, before)
+		return ""
 	}
-	spent, err := store.SpentAmong(ctx, s.Engine.DB, at.Source, at.Epoch, mentioned)
-	if err != nil {
-		return nil, err
+	var content *reportingv1.IncidentContent
+	if unprocessable {
+		in.Cause = reportingv1.Quarantined_CAUSE_UNPROCESSABLE
+	} else {
+		content, in.Cause = rules.ReadUpdate(s.District, s.Validate, u, now)
 	}
-	contents := make([]*reportingv1.IncidentContent, len(req.GetUpdates()))
-	for i, u := range req.GetUpdates() {
-		in := store.Incoming{Envelope: u, Digest: store.Digest(s.Engine.Keys, u)}
-		if before, ok := spent[u.GetSequence()]; ok {
-			b.repeated(in, before)
-			continue
-		}
-		contents[i], in.Cause = rules.ReadPayload(s.District, s.Validate, u, c.Now)
-		b.fresh = append(b.fresh, in)
-	}
-	for _, n := range given {
-		fresh := slices.ContainsFunc(b.fresh, func(in store.Incoming) bool { return in.Envelope.GetSequence() == n })
-		if _, ok := spent[n]; !ok && !fresh {
-			b.voids = append(b.voids, n)
-		}
-	}
-	return b, s.link(ctx, b, slices.DeleteFunc(contents, func(c *reportingv1.IncidentContent) bool { return c == nil }))
+	spent[u.GetSequence()] = store.Spent{Digest: in.Digest, Cause: in.Cause}
+	b.fresh = append(b.fresh, in)
+	b.contents = append(b.contents, content)
+	return content.GetReportId()
 }
 
 // repeated decides about a number that is spent already. Its first content stands; the answer is the same as the first time.
@@ -86,9 +112,11 @@ func (b *batch) repeated(in store.Incoming, before store.Spent) {
 	case !seal.Equal(before.Digest, in.Digest):
 		in.Cause = reportingv1.Quarantined_CAUSE_CONFLICT
 	case before.Cause != 0:
+		b.same++
 		b.tell(in.Envelope.GetSequence(), before.Cause)
 		return
 	default:
+		b.same++
 		return
 	}
 	b.apart = append(b.apart, in)
@@ -99,33 +127,21 @@ func (b *batch) tell(sequence int64, cause reportingv1.Quarantined_Cause) {
 	b.quarantined = append(b.quarantined, &reportingv1.Quarantined{Sequence: sequence, Cause: cause})
 }
 
-// link looks up the reports that the contents name and settles which fresh updates can be used. contents holds those of the
-// fresh updates without a cause, in their order.
-func (s *Dispatch) link(ctx context.Context, b *batch, contents []*reportingv1.IncidentContent) error {
-	var named []string
-	for _, content := range contents {
-		if content.GetReportId() != "" {
-			named = append(named, content.GetReportId())
-		}
-	}
+// link looks up the reports that the contents name and settles which fresh updates can be used.
+func (s *Dispatch) link(ctx context.Context, b *batch, named []string) (err error) {
 	if len(named) > 0 {
-		found, err := store.Holders(ctx, s.Engine.DB, named)
-		if err != nil {
+		if b.holders, err = store.Holders(ctx, s.Engine.DB, named); err != nil {
 			return err
 		}
-		b.holders = found
 	}
-	next := 0
 	for i := range b.fresh {
-		in := &b.fresh[i]
-		if in.Cause == 0 {
-			content := contents[next]
-			next++
-			if _, ok := b.holders[content.GetReportId()]; content.GetReportId() == "" || ok {
-				b.usable = append(b.usable, rules.Update{Source: b.at.Source, Epoch: b.at.Epoch, Envelope: in.Envelope, Content: content})
-				continue
-			}
+		in, content := &b.fresh[i], b.contents[i]
+		if _, known := b.holders[content.GetReportId()]; content.GetReportId() != "" && !known {
 			in.Cause = reportingv1.Quarantined_CAUSE_REPORT_UNKNOWN
+		}
+		if in.Cause == 0 {
+			b.usable = append(b.usable, rules.Update{Source: b.at.Source, Epoch: b.at.Epoch, Envelope: in.Envelope, Content: content})
+			continue
 		}
 		b.apart = append(b.apart, *in)
 		b.tell(in.Envelope.GetSequence(), in.Cause)
@@ -148,7 +164,10 @@ func (s *Dispatch) keep(ctx context.Context, c *command.Change, b *batch) error 
 	}
 	var unknown []store.Incoming
 	for i, in := range b.apart {
-		if !known[i] {
+		twice := slices.ContainsFunc(unknown, func(other store.Incoming) bool {
+			return other.Envelope.GetSequence() == in.Envelope.GetSequence() && seal.Equal(other.Digest, in.Digest)
+		})
+		if !known[i] && !twice {
 			unknown = append(unknown, in)
 		}
 	}
@@ -200,37 +219,22 @@ func (s *Dispatch) tellIncident(c *command.Change, b *batch, number string, load
 	return command.Insert(c, s.Tables.Incidents, incident, what, b.holders[incident.GetContent().GetReportId()])
 }
 
-// givenUp lists the numbers of all voids, sorted, each once.
-func givenUp(req *reportingv1.PushIncidentUpdateBatchRequest) []int64 {
-	var numbers []int64
-	for _, v := range req.GetVoids() {
-		for n := v.GetFrom(); n <= v.GetTo(); n++ {
-			numbers = append(numbers, n)
-		}
+// count keeps on the source what it has sent.
+func (b *batch) count(source *reportingv1.DispatchSource, greatest int64, now time.Time) {
+	if source.Counts == nil {
+		source.Counts = &reportingv1.SourceCounts{}
 	}
-	slices.Sort(numbers)
-	return slices.Compact(numbers)
-}
-
-// advance moves the durable position over every number that is known and lists what is missing behind it.
-func advance(durable int64, known []int64) (int64, []*reportingv1.SequenceRange) {
-	slices.Sort(known)
-	var gaps []*reportingv1.SequenceRange
-	last := durable
-	for _, n := range known {
-		switch {
-		case n <= last:
-		case n == last+1:
-			last = n
-		default:
-			if len(gaps) < gapsMost {
-				gaps = append(gaps, &reportingv1.SequenceRange{From: last + 1, To: n - 1})
-			}
-			last = n
-		}
-		if len(gaps) == 0 {
-			durable = last
-		}
+	first := source.GetCounts().GetUpdates() == 0
+	source.Counts.Updates += int64(len(b.fresh))
+	source.Counts.RepeatedUpdates += b.same
+	source.Counts.Voided += int64(len(b.voids))
+	source.Counts.GreatestSequence = greatest
+	source.LastTime = timestamppb.New(now)
+	if len(b.usable) == 0 {
+		return
 	}
-	return durable, gaps
+	nearest := slices.MaxFunc(b.usable, func(a, b rules.Update) int {
+		return a.Envelope.GetSourceTime().AsTime().Compare(b.Envelope.GetSourceTime().AsTime())
+	})
+	source.SkewMs = rules.Skew(source.GetSkewMs(), first, now.Sub(nearest.Envelope.GetSourceTime().AsTime()))
 }

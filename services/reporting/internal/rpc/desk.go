@@ -4,6 +4,7 @@ package rpc
 import (
 	"context"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -27,6 +28,8 @@ type Desk struct {
 	Feed     *feed.Server
 	// Followers of other services' feeds, by name.
 	Followers map[string]*feed.Follower
+	// AckPatience is how long a dispatch system may leave an acknowledgement unread, in machine time; 30 seconds when zero.
+	AckPatience time.Duration
 	// Validate checks a message against the rules written beside its fields.
 	Validate func(proto.Message) error
 	// Version describes the running service.

@@ -3,8 +3,10 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/command"
@@ -12,17 +14,31 @@ import (
 	"github.com/lianhu/lianhu/pkg/row"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 	"github.com/lianhu/lianhu/services/reporting/internal/store"
+)
+
+// What a frame, a batch and a source may hold; see the contract.
+const (
+	frameMost    = 200
+	batchMost    = 500
+	voidMost     = 10_000
+	aheadMost    = 1_000_000
+	sequenceMost = 1<<53 - 1 // the greatest integer that JSON's own number holds
 )
 
 // Dispatch serves DispatchService.
 type Dispatch struct {
 	reportingv1.UnimplementedDispatchServiceServer
 	*Desk
+
+	streams registry
 }
 
-// voidMost is how many numbers one void may give up.
-const voidMost = 10_000
+// NewDispatch serves the dispatch systems of a desk.
+func NewDispatch(d *Desk) *Dispatch {
+	return &Dispatch{Desk: d, streams: registry{open: map[string]*stream{}, drained: make(chan struct{})}}
+}
 
 // sourceNamespace of the ids derived from the names of sources, so that each source has one row whoever makes it.
 var sourceNamespace = uuid.MustParse("5f4f3a0c-6f1d-5d0e-9a47-3f0b6e1c2d11")
@@ -42,95 +58,154 @@ func (s *Dispatch) GetDispatchPosition(ctx context.Context, _ *reportingv1.GetDi
 	if err != nil {
 		return nil, err
 	}
-	known, err := store.SpentAbove(ctx, s.Engine.DB, source.GetSource(), source.GetEpoch(), source.GetDurableThrough())
-	if err != nil {
-		return nil, err
-	}
-	_, gaps := advance(source.GetDurableThrough(), known)
-	return &reportingv1.GetDispatchPositionResponse{Hello: &reportingv1.Hello{
-		Epoch: source.GetEpoch(), DurableThrough: source.GetDurableThrough(), Gaps: gaps,
-	}}, nil
+	spans, err := store.SpansAbove(ctx, s.Engine.DB, source.GetSource(), source.GetEpoch(), source.GetDurableThrough())
+	return &reportingv1.GetDispatchPositionResponse{Hello: hello(source, spans)}, err
 }
 
-// PushIncidentUpdateBatch implements DispatchService. The source's row is changed by each of its batches, so that two of them
-// take turns; incidents are folded in Go first, so that each row is written once.
+func hello(source *reportingv1.DispatchSource, spans rules.Spans) *reportingv1.Hello {
+	return &reportingv1.Hello{Epoch: source.GetEpoch(), DurableThrough: source.GetDurableThrough(), Gaps: spans.Gaps(source.GetDurableThrough(), gapsMost)}
+}
+
+// PushIncidentUpdateBatch implements DispatchService.
 func (s *Dispatch) PushIncidentUpdateBatch(ctx context.Context, req *reportingv1.PushIncidentUpdateBatchRequest) (*reportingv1.PushIncidentUpdateBatchResponse, error) {
-	if err := checkBatch(req); err != nil {
+	f := &reportingv1.PushIncidentUpdatesRequest{Epoch: req.GetEpoch(), Updates: req.GetUpdates(), Voids: req.GetVoids()}
+	if err := checkFrame(f, batchMost); err != nil {
 		return nil, err
 	}
-	name, id := sourceOf(access.FromContext(ctx))
 	call := command.CallFrom(ctx, req)
 	call.Class = abuseDetail
-	var ack *reportingv1.Ack
-	take := func(c *command.Change, source *reportingv1.DispatchSource) error {
-		var err error
-		ack, err = s.take(ctx, c, source, req)
-		c.Happened("advanced")
-		return err
+	p := &push{frames: []*reportingv1.PushIncidentUpdatesRequest{f}}
+	return onSource(ctx, s, call, "advanced", func(c *command.Change, source *reportingv1.DispatchSource) error {
+		return s.take(ctx, c, source, p)
+	}, func(*reportingv1.DispatchSource) *reportingv1.PushIncidentUpdateBatchResponse {
+		return &reportingv1.PushIncidentUpdateBatchResponse{Ack: p.ack}
+	})
+}
+
+// onSource runs a rule on the caller's source, which is made when it calls for the first time. Every push changes the source's row, so that
+// two pushes of one source take turns.
+func onSource[A proto.Message](ctx context.Context, s *Dispatch, call command.Call, what string, rule func(*command.Change, *reportingv1.DispatchSource) error, answer func(*reportingv1.DispatchSource) A) (A, error) {
+	name, id := sourceOf(access.FromContext(ctx))
+	change := func(c *command.Change, source *reportingv1.DispatchSource) error {
+		c.Happened(what)
+		return rule(c, source)
 	}
-	answer := func(*reportingv1.DispatchSource) *reportingv1.PushIncidentUpdateBatchResponse {
-		return &reportingv1.PushIncidentUpdateBatchResponse{Ack: ack}
-	}
-	given, err := command.Update(ctx, s.Engine, call, s.Tables.Sources, id, take, answer)
+	given, err := command.Update(ctx, s.Engine, call, s.Tables.Sources, id, change, answer)
 	if !fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
 		return given, err
 	}
 	given, err = command.Create(ctx, s.Engine, call, s.Tables.Sources, func(c *command.Change) (*reportingv1.DispatchSource, error) {
 		source := &reportingv1.DispatchSource{Id: id, Source: name}
-		if err := take(c, source); err != nil {
-			return nil, err
-		}
+		err := change(c, source)
 		c.Happened("opened")
-		return source, nil
+		return source, err
 	}, answer)
-	if fault.Is(err, faultv1.Reason_REASON_CONTENTION) { // another first batch of the source was faster
-		return command.Update(ctx, s.Engine, call, s.Tables.Sources, id, take, answer)
+	if fault.Is(err, faultv1.Reason_REASON_CONTENTION) { // another first call of the source was faster
+		return command.Update(ctx, s.Engine, call, s.Tables.Sources, id, change, answer)
 	}
 	return given, err
 }
 
-// checkBatch refuses what no state of the world makes right.
-func checkBatch(req *reportingv1.PushIncidentUpdateBatchRequest) error {
-	seen := make(map[int64]bool, len(req.GetUpdates()))
-	for i, u := range req.GetUpdates() {
-		if seen[u.GetSequence()] {
-			return fault.Invalid(fmt.Sprintf("updates[%d].sequence", i), "stands twice in the batch")
-		}
-		seen[u.GetSequence()] = true
+// checkFrame refuses what no state of the world makes right and no quarantine could hold: too much, and numbers that are none.
+func checkFrame(f *reportingv1.PushIncidentUpdatesRequest, most int) error {
+	if len(f.GetUpdates()) > most {
+		return fault.Invalid("updates", fmt.Sprintf("must not hold more than %d", most))
 	}
-	for i, v := range req.GetVoids() {
-		if v.GetTo() < v.GetFrom() || v.GetTo()-v.GetFrom() >= voidMost {
-			return fault.Invalid(fmt.Sprintf("voids[%d].to", i), "must not lie before from, nor make the range larger than 10000")
+	for i, u := range f.GetUpdates() {
+		if u.GetSequence() < 1 || u.GetSequence() > sequenceMost {
+			return fault.Invalid(fmt.Sprintf("updates[%d].sequence", i), fmt.Sprintf("must be from 1 to %d", int64(sequenceMost)))
 		}
+	}
+	total := int64(0)
+	for i, v := range f.GetVoids() {
+		if v.GetTo() < v.GetFrom() || v.GetTo() > sequenceMost {
+			return fault.Invalid(fmt.Sprintf("voids[%d].to", i), fmt.Sprintf("must be from voids[%d].from to %d", i, int64(sequenceMost)))
+		}
+		size := v.GetTo() - v.GetFrom() + 1
+		if size > voidMost-total {
+			return fault.Invalid(fmt.Sprintf("voids[%d].to", i), fmt.Sprintf("must not make the ranges larger than %d together", voidMost))
+		}
+		total += size
 	}
 	return nil
 }
 
-// take works a batch into the command and answers what will be durable when it commits.
-func (s *Dispatch) take(ctx context.Context, c *command.Change, source *reportingv1.DispatchSource, req *reportingv1.PushIncidentUpdateBatchRequest) (*reportingv1.Ack, error) {
-	if req.GetEpoch() < source.GetEpoch() {
-		return nil, fault.New(reportingv1.Reason_REASON_DISPATCH_EPOCH_STALE, "a higher epoch has begun",
-			"epoch", fmt.Sprint(req.GetEpoch()), "present", fmt.Sprint(source.GetEpoch()))
-	}
-	if req.GetEpoch() > source.GetEpoch() {
-		source.Epoch, source.DurableThrough = req.GetEpoch(), 0
-	}
-	b, err := s.sort(ctx, c, store.Position{Source: source.GetSource(), Epoch: source.GetEpoch()}, req)
+// push is what one commit takes.
+type push struct {
+	// frames of one epoch, in the order they came.
+	frames []*reportingv1.PushIncidentUpdatesRequest
+	// unprocessable quarantines every update, because storing it in any other way has failed.
+	unprocessable bool
+	// spans above the durable position while the source is at version; read from the database when it is at another.
+	spans   rules.Spans
+	version int64
+	// ack is what will be durable when the command commits, and after are the spans left above it. The last attempt's count.
+	ack   *reportingv1.Ack
+	after rules.Spans
+}
+
+// take works a push into the command. Incidents are folded in Go first, so that each row is written once.
+func (s *Dispatch) take(ctx context.Context, c *command.Change, source *reportingv1.DispatchSource, p *push) error {
+	spans, err := s.begin(ctx, source, p)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	b, err := s.sort(ctx, c, store.Position{Source: source.GetSource(), Epoch: source.GetEpoch()}, p)
+	if err != nil {
+		return err
 	}
 	if err := s.keep(ctx, c, b); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.fold(ctx, c, b); err != nil {
-		return nil, err
+		return err
 	}
-	known, err := store.SpentAbove(ctx, s.Engine.DB, source.GetSource(), source.GetEpoch(), source.GetDurableThrough())
-	if err != nil {
-		return nil, err
+	for _, in := range b.fresh {
+		spans = spans.Add(in.Envelope.GetSequence(), in.Envelope.GetSequence())
 	}
-	ack := &reportingv1.Ack{Quarantined: b.quarantined}
-	ack.DurableThrough, ack.Gaps = advance(source.GetDurableThrough(), append(known, b.numbers()...))
-	source.DurableThrough = ack.GetDurableThrough()
-	return ack, nil
+	for _, n := range b.voids {
+		spans = spans.Add(n, n)
+	}
+	source.DurableThrough, p.after = spans.Advance(source.GetDurableThrough())
+	p.ack = &reportingv1.Ack{DurableThrough: source.GetDurableThrough(), Gaps: p.after.Gaps(source.GetDurableThrough(), gapsMost), Quarantined: b.quarantined}
+	b.count(source, p.after.Greatest(source.GetDurableThrough()), c.Now)
+	return nil
+}
+
+// begin settles the epoch, refuses numbers too far ahead and gives the spans above the durable position.
+func (s *Dispatch) begin(ctx context.Context, source *reportingv1.DispatchSource, p *push) (rules.Spans, error) {
+	epoch := p.frames[0].GetEpoch()
+	if epoch < source.GetEpoch() {
+		return nil, fault.New(reportingv1.Reason_REASON_DISPATCH_EPOCH_STALE, "a higher epoch has begun",
+			"epoch", fmt.Sprint(epoch), "present", fmt.Sprint(source.GetEpoch()))
+	}
+	fresh := epoch > source.GetEpoch()
+	if fresh {
+		source.Epoch, source.DurableThrough = epoch, 0
+	}
+	if n := p.greatest(); n > source.GetDurableThrough()+aheadMost {
+		return nil, fault.New(reportingv1.Reason_REASON_DISPATCH_SEQUENCE_AHEAD, "send or void what is missing first, or begin a new epoch",
+			"sequence", fmt.Sprint(n), "durable_through", fmt.Sprint(source.GetDurableThrough()))
+	}
+	switch {
+	case fresh:
+		return nil, nil
+	case p.version != 0 && p.version == source.GetVersion():
+		return slices.Clone(p.spans), nil
+	}
+	return store.SpansAbove(ctx, s.Engine.DB, source.GetSource(), source.GetEpoch(), source.GetDurableThrough())
+}
+
+// greatest number that is sent or given up.
+func (p *push) greatest() int64 {
+	greatest := int64(0)
+	for _, f := range p.frames {
+		for _, u := range f.GetUpdates() {
+			greatest = max(greatest, u.GetSequence())
+		}
+		for _, v := range f.GetVoids() {
+			greatest = max(greatest, v.GetTo())
+		}
+	}
+	return greatest
 }

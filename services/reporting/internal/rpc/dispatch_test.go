@@ -142,7 +142,7 @@ func TestNumbersThatNeverComeAreVoidedAndANewEpochBeginsAtOne(t *testing.T) {
 	h.wantAck(h.push(1, five), &reportingv1.Ack{DurableThrough: 3, Gaps: ranges(4, 4)})
 	h.wantAck(h.push(1, h.update(2, "J2", 1, &reportingv1.IncidentContent{})), &reportingv1.Ack{
 		DurableThrough: 3, Gaps: ranges(4, 4), Quarantined: []*reportingv1.Quarantined{{Sequence: 2, Cause: reportingv1.Quarantined_CAUSE_VOIDED}}})
-	for _, bad := range [][2]int64{{4, 3}, {1, 10_001}} {
+	for _, bad := range [][2]int64{{4, 3}, {1, 10_001}, {1 << 53, 1 << 53}} {
 		if r := refusalOf(t, void(bad[0], bad[1])); r.reason != "FIELD_INVALID" || r.metadata["field"] != "voids[0].to" {
 			t.Errorf("void %v: %+v", bad, r)
 		}

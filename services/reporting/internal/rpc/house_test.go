@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -57,6 +58,7 @@ var loadXinbei = sync.OnceValues(func() (*district.District, error) { return dis
 // house is this service alone: real databases, real mutual TLS, and a business clock that stands still until it is moved.
 type house struct {
 	t         *testing.T
+	database  *pgtest.DB
 	db, vault *pgxpool.Pool
 	engine    *command.Engine
 	tables    *store.Tables
@@ -66,6 +68,8 @@ type house struct {
 	authority *identity.Authority
 	dir       string
 	address   string
+	desk      *rpc.Dispatch
+	refused   refusals
 
 	mu    sync.Mutex
 	now   time.Time
@@ -83,15 +87,16 @@ func newHouse(t *testing.T) *house {
 
 func newHouseIn(t *testing.T, d *district.District) *house {
 	t.Helper()
-	h := &house{district: d, t: t, now: noon, conns: map[string]*grpc.ClientConn{}, tables: store.NewTables(), dir: t.TempDir()}
+	h := &house{district: d, t: t, now: noon, refused: refusals{slog.Default().Handler(), make(chan string, 1000)}, conns: map[string]*grpc.ClientConn{}, tables: store.NewTables(), dir: t.TempDir()}
 	must(t, func() (err error) { h.authority, err = identity.OpenAuthority(h.dir, trustDomain); return })
-	h.db, h.vault = pgtest.Database(t, store.Migrations()), pgtest.Database(t, store.VaultMigrations())
+	h.database, h.vault = pgtest.New(t, store.Migrations()), pgtest.Database(t, store.VaultMigrations())
+	h.db = h.database.Open(t)
 	h.engine = &command.Engine{DB: h.db, Keys: h.keys("reporting", 7), Service: "reporting", Now: h.clock, Constraints: store.Constraints()}
 	events := feed.NewServer(h.db, h.engine.Keys, feed.Limits{})
 	h.sequencer = feed.NewSequencer(h.db, events.Wake)
 	h.sweeper = custody.NewSweeper(h.db, h.clock, follow.Expiries(h.engine, h.tables, h.district)...)
 	must(t, func() error { return feed.Check(t.Context(), h.db) })
-	h.serve(events)
+	h.address, h.desk = h.serve(events)
 	return h
 }
 
@@ -126,32 +131,71 @@ func (h *house) advance(d time.Duration) {
 	must(h.t, func() error { return h.sweeper.Sweep(h.t.Context()) })
 }
 
-func (h *house) serve(events *feed.Server) {
+// refusals tells the reasons of the calls that a server logs, as each ends.
+type refusals struct {
+	slog.Handler
+	reasons chan string
+}
+
+// Handle implements slog.Handler.
+func (r refusals) Handle(ctx context.Context, line slog.Record) error {
+	line.Attrs(func(a slog.Attr) bool {
+		if a.Key == "reason" {
+			select {
+			case r.reasons <- a.Value.String():
+			default: // a test that asks makes fewer
+			}
+		}
+		return true
+	})
+	return r.Handler.Handle(ctx, line)
+}
+
+// awaitRefusal waits until a call has ended with the reason.
+func (h *house) awaitRefusal(reason string) {
+	h.t.Helper()
+	for {
+		select {
+		case got := <-h.refused.reasons:
+			if got == reason {
+				return
+			}
+		case <-h.t.Context().Done():
+			h.t.Fatalf("no call ended with %s", reason)
+		}
+	}
+}
+
+// serve starts a replica.
+func (h *house) serve(events *feed.Server) (address string, dispatch *rpc.Dispatch) {
 	t := h.t
 	t.Helper()
 	validator, err := protovalidate.New()
 	if err != nil {
 		t.Fatal(err)
 	}
+	desk := &rpc.Desk{
+		Engine: h.engine, Tables: h.tables, Vault: &store.Vault{DB: h.vault, Keys: h.keys("vault", 9)}, District: h.district, Feed: events,
+		Followers: map[string]*feed.Follower{}, AckPatience: time.Second, Validate: func(m proto.Message) error { return validator.Validate(m) },
+		Version: func(context.Context) (*accessv1.ServiceVersion, error) {
+			return &accessv1.ServiceVersion{Service: "reporting"}, nil
+		},
+	}
+	dispatch = rpc.NewDispatch(desk)
 	s, err := server.New(server.Config{
-		Identity: h.source(identity.OfService(trustDomain, "reporting")), District: h.district, Now: h.clock, Limits: rpc.Limits(), Drain: []func(){events.Drain},
+		Identity: h.source(identity.OfService(trustDomain, "reporting")), District: h.district, Now: h.clock, Limits: rpc.Limits(),
+		Drain: []func(){events.Drain, dispatch.Drain}, Logger: slog.New(h.refused),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rpc.Register(s, &rpc.Desk{
-		Engine: h.engine, Tables: h.tables, Vault: &store.Vault{DB: h.vault, Keys: h.keys("vault", 9)}, District: h.district, Feed: events,
-		Followers: map[string]*feed.Follower{}, Validate: func(m proto.Message) error { return validator.Validate(m) },
-		Version: func(context.Context) (*accessv1.ServiceVersion, error) {
-			return &accessv1.ServiceVersion{Service: "reporting"}, nil
-		},
-	})
+	rpc.Register(s, desk, dispatch)
 	var listen net.ListenConfig
 	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.address = listener.Addr().String()
+	address = listener.Addr().String()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -167,6 +211,7 @@ func (h *house) serve(events *feed.Server) {
 		stop()
 		running.Wait()
 	})
+	return address, dispatch
 }
 
 func (h *house) source(id identity.Identity) *identity.Source {

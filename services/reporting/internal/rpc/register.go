@@ -8,10 +8,10 @@ import (
 )
 
 // Register adds all services of this area to a server.
-func Register(s grpc.ServiceRegistrar, d *Desk) {
+func Register(s grpc.ServiceRegistrar, d *Desk, dispatch *Dispatch) {
 	reportingv1.RegisterReportingServiceServer(s, &Commands{Desk: d})
 	reportingv1.RegisterReportingReadServiceServer(s, &Reads{Desk: d})
-	reportingv1.RegisterDispatchServiceServer(s, &Dispatch{Desk: d})
+	reportingv1.RegisterDispatchServiceServer(s, dispatch)
 	reportingv1.RegisterReportingFeedServiceServer(s, &Feed{Desk: d})
 	reportingv1.RegisterReportingOperationsServiceServer(s, &Operations{Desk: d})
 }
@@ -19,9 +19,10 @@ func Register(s grpc.ServiceRegistrar, d *Desk) {
 // Limits of the methods: a batch of the police may carry several large payloads, and what children in danger depend on is shed
 // last.
 func Limits() server.Limits {
-	const push, submit = reportingv1.DispatchService_PushIncidentUpdateBatch_FullMethodName, reportingv1.ReportingService_SubmitReport_FullMethodName
+	const push, stream = reportingv1.DispatchService_PushIncidentUpdateBatch_FullMethodName, reportingv1.DispatchService_PushIncidentUpdates_FullMethodName
+	const submit = reportingv1.ReportingService_SubmitReport_FullMethodName
 	return server.Limits{
-		MessageBytesOf: map[string]int{push: 8 << 20},
+		MessageBytesOf: map[string]int{push: frameBytes, stream: frameBytes},
 		Of:             map[string]int{push: 512, submit: 512},
 	}
 }

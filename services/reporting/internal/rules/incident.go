@@ -27,8 +27,33 @@ type Update struct {
 	Content *reportingv1.IncidentContent
 }
 
-// ReadPayload decodes a payload and checks what it says. A cause other than zero means quarantine; it never fails otherwise.
-func ReadPayload(d *district.District, validate func(proto.Message) error, u *reportingv1.IncidentUpdate, now time.Time) (*reportingv1.IncidentContent, reportingv1.Quarantined_Cause) {
+// aheadMost is how far a time of an update may lie ahead of business time. Less is a clock that goes wrong and is shown as skew; more would
+// stand above every later update of the incident.
+const aheadMost = 24 * time.Hour
+
+// ReadUpdate checks an envelope, decodes its payload and checks what that says. A cause other than zero means quarantine; it never fails
+// otherwise.
+func ReadUpdate(d *district.District, validate func(proto.Message) error, u *reportingv1.IncidentUpdate, now time.Time) (*reportingv1.IncidentContent, reportingv1.Quarantined_Cause) {
+	if validate(u) != nil || !u.GetSourceTime().IsValid() {
+		return nil, reportingv1.Quarantined_CAUSE_RULE_BROKEN
+	}
+	content, cause := readPayload(d, validate, u, now)
+	if cause != 0 {
+		return nil, cause
+	}
+	latest := u.GetSourceTime().AsTime()
+	for _, m := range content.GetMilestones() {
+		if t := m.GetTime().AsTime(); t.After(latest) {
+			latest = t
+		}
+	}
+	if latest.After(now.Add(aheadMost)) {
+		return nil, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE
+	}
+	return content, 0
+}
+
+func readPayload(d *district.District, validate func(proto.Message) error, u *reportingv1.IncidentUpdate, now time.Time) (*reportingv1.IncidentContent, reportingv1.Quarantined_Cause) {
 	content := &reportingv1.IncidentContent{}
 	var err error
 	if u.GetPayloadFormat() == reportingv1.PayloadFormat_PAYLOAD_FORMAT_JSON {
@@ -50,7 +75,7 @@ func ReadPayload(d *district.District, validate func(proto.Message) error, u *re
 	if content.GetDivision() != "" && d.CheckDivision("division", content.GetDivision(), calendar.Today(now)) != nil {
 		return nil, reportingv1.Quarantined_CAUSE_DIVISION_UNKNOWN
 	}
-	return content, reportingv1.Quarantined_CAUSE_UNSPECIFIED
+	return content, 0
 }
 
 // hasNUL finds the one character PostgreSQL cannot store: the payload has not passed the server's own check.

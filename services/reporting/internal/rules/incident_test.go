@@ -98,7 +98,7 @@ func TestPayloadsThatAreQuarantined(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &reportingv1.IncidentUpdate{Payload: raw}
+		return &reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon), Payload: raw}
 	}
 	text, err := protojson.Marshal(&reportingv1.IncidentContent{Division: village})
 	if err != nil {
@@ -110,17 +110,21 @@ func TestPayloadsThatAreQuarantined(t *testing.T) {
 		want     reportingv1.Quarantined_Cause
 	}{
 		"sound":             {binary(&reportingv1.IncidentContent{Division: village, Situations: []string{"MISSING"}}), valid, 0},
-		"sound JSON":        {&reportingv1.IncidentUpdate{PayloadFormat: 1, Payload: text}, valid, 0},
-		"not protobuf":      {&reportingv1.IncidentUpdate{Payload: []byte{0xff, 0xff}}, valid, reportingv1.Quarantined_CAUSE_UNDECODABLE},
-		"not JSON":          {&reportingv1.IncidentUpdate{PayloadFormat: 1, Payload: []byte("{")}, valid, reportingv1.Quarantined_CAUSE_UNDECODABLE},
+		"sound JSON":        {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon), PayloadFormat: 1, Payload: text}, valid, 0},
+		"not protobuf":      {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon), Payload: []byte{0xff, 0xff}}, valid, reportingv1.Quarantined_CAUSE_UNDECODABLE},
+		"not JSON":          {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon), PayloadFormat: 1, Payload: []byte("{")}, valid, reportingv1.Quarantined_CAUSE_UNDECODABLE},
 		"breaks a rule":     {binary(&reportingv1.IncidentContent{}), func(proto.Message) error { return errors.New("rule") }, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
 		"NUL character":     {binary(&reportingv1.IncidentContent{Summary: "a\x00b"}), valid, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
 		"unknown situation": {binary(&reportingv1.IncidentContent{Situations: []string{"X"}}), valid, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
+		"no time":           {&reportingv1.IncidentUpdate{}, valid, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
+		"a day ahead":       {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon.Add(24 * time.Hour))}, valid, 0},
+		"more than a day":   {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon.Add(24*time.Hour + time.Second))}, valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
+		"milestone to come": {binary(&reportingv1.IncidentContent{Milestones: []*reportingv1.Milestone{{Kind: reportingv1.Milestone_KIND_ARRIVED, Time: timestamppb.New(noon.Add(48 * time.Hour))}}}), valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
 		"unknown division":  {binary(&reportingv1.IncidentContent{Division: "320411999000"}), valid, reportingv1.Quarantined_CAUSE_DIVISION_UNKNOWN},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, got := rules.ReadPayload(d, tc.validate, tc.update, noon); got != tc.want {
+			if _, got := rules.ReadUpdate(d, tc.validate, tc.update, noon); got != tc.want {
 				t.Errorf("cause %v, want %v", got, tc.want)
 			}
 		})

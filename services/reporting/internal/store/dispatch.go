@@ -13,6 +13,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/seal"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 )
 
 // Spent is a number a source has used before.
@@ -43,13 +44,16 @@ func SpentAmong(ctx context.Context, q row.Querier, source string, epoch int64, 
 	return spent, err
 }
 
-// SpentAbove lists the numbers a source has used above one, in order.
-func SpentAbove(ctx context.Context, q row.Querier, source string, epoch, above int64) ([]int64, error) {
-	rows, err := q.Query(ctx, "SELECT sequence FROM dispatch_update WHERE source = $1 AND epoch = $2 AND sequence > $3 ORDER BY sequence", source, epoch, above)
+// SpansAbove reads the numbers a source has used above one, as ranges.
+func SpansAbove(ctx context.Context, q row.Querier, source string, epoch, above int64) (rules.Spans, error) {
+	rows, err := q.Query(ctx, `SELECT min(sequence), max(sequence) FROM (
+			SELECT sequence, sequence - row_number() OVER (ORDER BY sequence) AS island
+			FROM dispatch_update WHERE source = $1 AND epoch = $2 AND sequence > $3) numbers
+		GROUP BY island ORDER BY 1`, source, epoch, above)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[int64])
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[rules.Span])
 }
 
 // Holders gives the holder of each of the reports that exist; empty for a closed one.
@@ -96,21 +100,33 @@ type Position struct {
 	Epoch  int64
 }
 
-// StoreUpdates adds the updates to the command: the numbers are spent when it commits.
+// StoreUpdates adds the updates to the command: the numbers are spent when it commits. Of an update that is told to no incident nothing
+// but its number and its sealed form is kept, as its fields may hold anything.
 func StoreUpdates(c *command.Change, at Position, updates []Incoming) error {
-	for _, in := range updates {
-		sealed, err := sealUpdate(c.Engine.Keys, at, in.Envelope)
-		if err != nil {
+	if len(updates) == 0 {
+		return nil
+	}
+	n := len(updates)
+	sequences, versions, causes := make([]int64, n), make([]int64, n), make([]*int32, n)
+	numbers, times := make([]string, n), make([]*time.Time, n)
+	digests, sealed := make([][]byte, n), make([][]byte, n)
+	for i, in := range updates {
+		var err error
+		if sealed[i], err = sealUpdate(c.Engine.Keys, at, in.Envelope); err != nil {
 			return err
 		}
-		var cause any
+		sequences[i], digests[i] = in.Envelope.GetSequence(), in.Digest
 		if in.Cause != 0 {
-			cause = int32(in.Cause)
+			causes[i] = new(int32(in.Cause))
+			continue
 		}
-		c.Exec(`INSERT INTO dispatch_update (source, epoch, sequence, void, digest, cause, incident_number, incident_version, source_time, receive_time, sealed_abuse_detail)
-			VALUES ($1, $2, $3, false, $4, $5, $6, $7, $8, $9, $10)`, at.Source, at.Epoch, in.Envelope.GetSequence(), in.Digest, cause,
-			in.Envelope.GetIncidentNumber(), in.Envelope.GetIncidentVersion(), in.Envelope.GetSourceTime().AsTime(), c.Now, sealed)
+		numbers[i], versions[i], times[i] = in.Envelope.GetIncidentNumber(), in.Envelope.GetIncidentVersion(), new(in.Envelope.GetSourceTime().AsTime())
 	}
+	c.Exec(`INSERT INTO dispatch_update (source, epoch, sequence, void, digest, cause, incident_number, incident_version, source_time, receive_time, sealed_abuse_detail)
+		SELECT $1, $2, sequence, false, digest, cause, incident_number, incident_version, source_time, $3, sealed
+		FROM unnest($4::bigint[], $5::bytea[], $6::integer[], $7::text[], $8::bigint[], $9::timestamptz[], $10::bytea[])
+			AS sent (sequence, digest, cause, incident_number, incident_version, source_time, sealed)`,
+		at.Source, at.Epoch, c.Now, sequences, digests, causes, numbers, versions, times, sealed)
 	return nil
 }
 

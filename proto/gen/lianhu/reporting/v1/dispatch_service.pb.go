@@ -92,6 +92,10 @@ const (
 	Quarantined_CAUSE_REPORT_UNKNOWN Quarantined_Cause = 5
 	// The number was voided before.
 	Quarantined_CAUSE_VOIDED Quarantined_Cause = 6
+	// A time of the update lies more than 24 hours ahead of the server's.
+	Quarantined_CAUSE_TIME_IMPLAUSIBLE Quarantined_Cause = 7
+	// Storing it failed on our side whatever was tried; the operator is told and will replay it.
+	Quarantined_CAUSE_UNPROCESSABLE Quarantined_Cause = 8
 )
 
 // Enum value maps for Quarantined_Cause.
@@ -104,6 +108,8 @@ var (
 		4: "CAUSE_DIVISION_UNKNOWN",
 		5: "CAUSE_REPORT_UNKNOWN",
 		6: "CAUSE_VOIDED",
+		7: "CAUSE_TIME_IMPLAUSIBLE",
+		8: "CAUSE_UNPROCESSABLE",
 	}
 	Quarantined_Cause_value = map[string]int32{
 		"CAUSE_UNSPECIFIED":      0,
@@ -113,6 +119,8 @@ var (
 		"CAUSE_DIVISION_UNKNOWN": 4,
 		"CAUSE_REPORT_UNKNOWN":   5,
 		"CAUSE_VOIDED":           6,
+		"CAUSE_TIME_IMPLAUSIBLE": 7,
+		"CAUSE_UNPROCESSABLE":    8,
 	}
 )
 
@@ -143,16 +151,18 @@ func (Quarantined_Cause) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{5, 0}
 }
 
-// IncidentUpdate is the envelope of one numbered update: scalars, so that its number is known whatever the payload holds.
+// IncidentUpdate is the envelope of one numbered update: scalars, so that its number is known whatever the payload holds. An envelope or a
+// payload that breaks a rule written here is quarantined under its number; only a number outside its range is refused.
 type IncidentUpdate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Number within the source's epoch, from 1, without gaps in the end; numbers never sent are voided.
+	// Number within the source's epoch, from 1 to 9007199254740991, without gaps in the end; numbers never sent are voided. At most
+	// 1000000 above what is durable.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Number of the incident in the dispatch system, 1 to 60 characters (警情编号).
 	IncidentNumber string `protobuf:"bytes,2,opt,name=incident_number,json=incidentNumber,proto3" json:"incident_number,omitempty"`
 	// Version of the incident in the source, from 1.
 	IncidentVersion int64 `protobuf:"varint,3,opt,name=incident_version,json=incidentVersion,proto3" json:"incident_version,omitempty"`
-	// Time of the update in the source.
+	// Time of the update in the source. More than 24 hours ahead of the server's business time it is quarantined; less shows as skew.
 	SourceTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=source_time,json=sourceTime,proto3" json:"source_time,omitempty"`
 	// How the payload is written.
 	PayloadFormat PayloadFormat `protobuf:"varint,5,opt,name=payload_format,json=payloadFormat,proto3,enum=lianhu.reporting.v1.PayloadFormat" json:"payload_format,omitempty"`
@@ -239,7 +249,7 @@ type Void struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// First number of the range.
 	From int64 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
-	// Last number of the range, at most 10000 numbers.
+	// Last number of the range; with all other ranges beside it at most 10000 numbers.
 	To int64 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
 	// Why, at most 200 characters, without personal data.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -559,8 +569,16 @@ type DispatchSource struct {
 	Epoch int64 `protobuf:"varint,11,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Every number up to this one is stored, quarantined or voided.
 	DurableThrough int64 `protobuf:"varint,12,opt,name=durable_through,json=durableThrough,proto3" json:"durable_through,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Stream that may write for the source now, a UUID; the newest one opened.
+	StreamId string `protobuf:"bytes,13,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
+	// What the source sent so far, for GetIntegration.
+	Counts *SourceCounts `protobuf:"bytes,14,opt,name=counts,proto3" json:"counts,omitempty"`
+	// Skew of the source's clock, in milliseconds; see Integration.skew_ms.
+	SkewMs int64 `protobuf:"varint,15,opt,name=skew_ms,json=skewMs,proto3" json:"skew_ms,omitempty"`
+	// Business time of the last update or void taken.
+	LastTime      *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DispatchSource) Reset() {
@@ -663,6 +681,116 @@ func (x *DispatchSource) GetDurableThrough() int64 {
 	return 0
 }
 
+func (x *DispatchSource) GetStreamId() string {
+	if x != nil {
+		return x.StreamId
+	}
+	return ""
+}
+
+func (x *DispatchSource) GetCounts() *SourceCounts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *DispatchSource) GetSkewMs() int64 {
+	if x != nil {
+		return x.SkewMs
+	}
+	return 0
+}
+
+func (x *DispatchSource) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
+// SourceCounts counts what a source sent, over all its epochs.
+type SourceCounts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Updates stored, each number once.
+	Updates int64 `protobuf:"varint,1,opt,name=updates,proto3" json:"updates,omitempty"`
+	// Updates that came again with the same content.
+	RepeatedUpdates int64 `protobuf:"varint,2,opt,name=repeated_updates,json=repeatedUpdates,proto3" json:"repeated_updates,omitempty"`
+	// Numbers voided.
+	Voided int64 `protobuf:"varint,3,opt,name=voided,proto3" json:"voided,omitempty"`
+	// Streams opened.
+	Streams int64 `protobuf:"varint,4,opt,name=streams,proto3" json:"streams,omitempty"`
+	// Greatest number seen in the present epoch.
+	GreatestSequence int64 `protobuf:"varint,5,opt,name=greatest_sequence,json=greatestSequence,proto3" json:"greatest_sequence,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SourceCounts) Reset() {
+	*x = SourceCounts{}
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceCounts) ProtoMessage() {}
+
+func (x *SourceCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceCounts.ProtoReflect.Descriptor instead.
+func (*SourceCounts) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SourceCounts) GetUpdates() int64 {
+	if x != nil {
+		return x.Updates
+	}
+	return 0
+}
+
+func (x *SourceCounts) GetRepeatedUpdates() int64 {
+	if x != nil {
+		return x.RepeatedUpdates
+	}
+	return 0
+}
+
+func (x *SourceCounts) GetVoided() int64 {
+	if x != nil {
+		return x.Voided
+	}
+	return 0
+}
+
+func (x *SourceCounts) GetStreams() int64 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
+}
+
+func (x *SourceCounts) GetGreatestSequence() int64 {
+	if x != nil {
+		return x.GreatestSequence
+	}
+	return 0
+}
+
 // GetDispatchPositionRequest asks for the caller's own position.
 type GetDispatchPositionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -672,7 +800,7 @@ type GetDispatchPositionRequest struct {
 
 func (x *GetDispatchPositionRequest) Reset() {
 	*x = GetDispatchPositionRequest{}
-	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +812,7 @@ func (x *GetDispatchPositionRequest) String() string {
 func (*GetDispatchPositionRequest) ProtoMessage() {}
 
 func (x *GetDispatchPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +825,7 @@ func (x *GetDispatchPositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDispatchPositionRequest.ProtoReflect.Descriptor instead.
 func (*GetDispatchPositionRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{8}
 }
 
 // GetDispatchPositionResponse is where the source stands.
@@ -711,7 +839,7 @@ type GetDispatchPositionResponse struct {
 
 func (x *GetDispatchPositionResponse) Reset() {
 	*x = GetDispatchPositionResponse{}
-	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +851,7 @@ func (x *GetDispatchPositionResponse) String() string {
 func (*GetDispatchPositionResponse) ProtoMessage() {}
 
 func (x *GetDispatchPositionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +864,7 @@ func (x *GetDispatchPositionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDispatchPositionResponse.ProtoReflect.Descriptor instead.
 func (*GetDispatchPositionResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetDispatchPositionResponse) GetHello() *Hello {
@@ -745,6 +873,158 @@ func (x *GetDispatchPositionResponse) GetHello() *Hello {
 	}
 	return nil
 }
+
+// PushIncidentUpdatesRequest is one frame of a stream.
+type PushIncidentUpdatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Epoch of the numbers of this frame; not lower than the present one. A higher one begins numbering anew at 1.
+	Epoch int64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Updates in any order, at most 200. Each is judged by itself: one that breaks a rule is quarantined, a number that stands twice is
+	// taken as if it came again.
+	Updates []*IncidentUpdate `protobuf:"bytes,2,rep,name=updates,proto3" json:"updates,omitempty"`
+	// Ranges that will never be sent, at most 100 of 10000 numbers together. They come after the updates of the frame.
+	Voids         []*Void `protobuf:"bytes,3,rep,name=voids,proto3" json:"voids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushIncidentUpdatesRequest) Reset() {
+	*x = PushIncidentUpdatesRequest{}
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushIncidentUpdatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushIncidentUpdatesRequest) ProtoMessage() {}
+
+func (x *PushIncidentUpdatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushIncidentUpdatesRequest.ProtoReflect.Descriptor instead.
+func (*PushIncidentUpdatesRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PushIncidentUpdatesRequest) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *PushIncidentUpdatesRequest) GetUpdates() []*IncidentUpdate {
+	if x != nil {
+		return x.Updates
+	}
+	return nil
+}
+
+func (x *PushIncidentUpdatesRequest) GetVoids() []*Void {
+	if x != nil {
+		return x.Voids
+	}
+	return nil
+}
+
+// PushIncidentUpdatesResponse is what the server says on a stream: a Hello first, acknowledgements from then on.
+type PushIncidentUpdatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is said.
+	//
+	// Types that are valid to be assigned to Say:
+	//
+	//	*PushIncidentUpdatesResponse_Hello
+	//	*PushIncidentUpdatesResponse_Ack
+	Say           isPushIncidentUpdatesResponse_Say `protobuf_oneof:"say"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushIncidentUpdatesResponse) Reset() {
+	*x = PushIncidentUpdatesResponse{}
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushIncidentUpdatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushIncidentUpdatesResponse) ProtoMessage() {}
+
+func (x *PushIncidentUpdatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushIncidentUpdatesResponse.ProtoReflect.Descriptor instead.
+func (*PushIncidentUpdatesResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PushIncidentUpdatesResponse) GetSay() isPushIncidentUpdatesResponse_Say {
+	if x != nil {
+		return x.Say
+	}
+	return nil
+}
+
+func (x *PushIncidentUpdatesResponse) GetHello() *Hello {
+	if x != nil {
+		if x, ok := x.Say.(*PushIncidentUpdatesResponse_Hello); ok {
+			return x.Hello
+		}
+	}
+	return nil
+}
+
+func (x *PushIncidentUpdatesResponse) GetAck() *Ack {
+	if x != nil {
+		if x, ok := x.Say.(*PushIncidentUpdatesResponse_Ack); ok {
+			return x.Ack
+		}
+	}
+	return nil
+}
+
+type isPushIncidentUpdatesResponse_Say interface {
+	isPushIncidentUpdatesResponse_Say()
+}
+
+type PushIncidentUpdatesResponse_Hello struct {
+	// Where the source stands; the first message, and the only one of its kind.
+	Hello *Hello `protobuf:"bytes,1,opt,name=hello,proto3,oneof"`
+}
+
+type PushIncidentUpdatesResponse_Ack struct {
+	// What is durable now. Cumulative: a later one replaces the earlier ones, except that quarantined numbers are named once.
+	Ack *Ack `protobuf:"bytes,2,opt,name=ack,proto3,oneof"`
+}
+
+func (*PushIncidentUpdatesResponse_Hello) isPushIncidentUpdatesResponse_Say() {}
+
+func (*PushIncidentUpdatesResponse_Ack) isPushIncidentUpdatesResponse_Say() {}
 
 // PushIncidentUpdateBatchRequest carries updates and voids of one epoch.
 type PushIncidentUpdateBatchRequest struct {
@@ -755,9 +1035,10 @@ type PushIncidentUpdateBatchRequest struct {
 	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	// Epoch of the numbers; not lower than the present one. A higher one begins numbering anew at 1.
 	Epoch int64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Updates in any order, at most 500; no number twice.
+	// Updates in any order, at most 500. Each is judged by itself: one that breaks a rule is quarantined and does not fail the batch, a
+	// number that stands twice is taken as if it came again.
 	Updates []*IncidentUpdate `protobuf:"bytes,5,rep,name=updates,proto3" json:"updates,omitempty"`
-	// Ranges that will never be sent, at most 100.
+	// Ranges that will never be sent, at most 100 of 10000 numbers together. They come after the updates of the batch.
 	Voids         []*Void `protobuf:"bytes,6,rep,name=voids,proto3" json:"voids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -765,7 +1046,7 @@ type PushIncidentUpdateBatchRequest struct {
 
 func (x *PushIncidentUpdateBatchRequest) Reset() {
 	*x = PushIncidentUpdateBatchRequest{}
-	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +1058,7 @@ func (x *PushIncidentUpdateBatchRequest) String() string {
 func (*PushIncidentUpdateBatchRequest) ProtoMessage() {}
 
 func (x *PushIncidentUpdateBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +1071,7 @@ func (x *PushIncidentUpdateBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushIncidentUpdateBatchRequest.ProtoReflect.Descriptor instead.
 func (*PushIncidentUpdateBatchRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PushIncidentUpdateBatchRequest) GetRequestId() string {
@@ -839,7 +1120,7 @@ type PushIncidentUpdateBatchResponse struct {
 
 func (x *PushIncidentUpdateBatchResponse) Reset() {
 	*x = PushIncidentUpdateBatchResponse{}
-	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +1132,7 @@ func (x *PushIncidentUpdateBatchResponse) String() string {
 func (*PushIncidentUpdateBatchResponse) ProtoMessage() {}
 
 func (x *PushIncidentUpdateBatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +1145,7 @@ func (x *PushIncidentUpdateBatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushIncidentUpdateBatchResponse.ProtoReflect.Descriptor instead.
 func (*PushIncidentUpdateBatchResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{10}
+	return file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PushIncidentUpdateBatchResponse) GetAck() *Ack {
@@ -902,10 +1183,10 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\vquarantined\x18\x03 \x03(\v2 .lianhu.reporting.v1.QuarantinedB\x04\xf0\xd2%\x02R\vquarantined\"?\n" +
 	"\rSequenceRange\x12\x18\n" +
 	"\x04from\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\x04from\x12\x14\n" +
-	"\x02to\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x02to\"\x9e\x02\n" +
+	"\x02to\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x02to\"\xd3\x02\n" +
 	"\vQuarantined\x12 \n" +
 	"\bsequence\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\bsequence\x12B\n" +
-	"\x05cause\x18\x02 \x01(\x0e2&.lianhu.reporting.v1.Quarantined.CauseB\x04\xf0\xd2%\x02R\x05cause\"\xa8\x01\n" +
+	"\x05cause\x18\x02 \x01(\x0e2&.lianhu.reporting.v1.Quarantined.CauseB\x04\xf0\xd2%\x02R\x05cause\"\xdd\x01\n" +
 	"\x05Cause\x12\x15\n" +
 	"\x11CAUSE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCAUSE_CONFLICT\x10\x01\x12\x15\n" +
@@ -913,7 +1194,9 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\x11CAUSE_RULE_BROKEN\x10\x03\x12\x1a\n" +
 	"\x16CAUSE_DIVISION_UNKNOWN\x10\x04\x12\x18\n" +
 	"\x14CAUSE_REPORT_UNKNOWN\x10\x05\x12\x10\n" +
-	"\fCAUSE_VOIDED\x10\x06\"\x94\x03\n" +
+	"\fCAUSE_VOIDED\x10\x06\x12\x1a\n" +
+	"\x16CAUSE_TIME_IMPLAUSIBLE\x10\a\x12\x17\n" +
+	"\x13CAUSE_UNPROCESSABLE\x10\b\"\xd6\x04\n" +
 	"\x0eDispatchSource\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -927,25 +1210,47 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\x06source\x18\n" +
 	" \x01(\tB\x04\xf0\xd2%\x02R\x06source\x12\x1a\n" +
 	"\x05epoch\x18\v \x01(\x03B\x04\xf0\xd2%\x02R\x05epoch\x12-\n" +
-	"\x0fdurable_through\x18\f \x01(\x03B\x04\xf0\xd2%\x02R\x0edurableThrough\"\x1c\n" +
+	"\x0fdurable_through\x18\f \x01(\x03B\x04\xf0\xd2%\x02R\x0edurableThrough\x12!\n" +
+	"\tstream_id\x18\r \x01(\tB\x04\xf0\xd2%\x02R\bstreamId\x12?\n" +
+	"\x06counts\x18\x0e \x01(\v2!.lianhu.reporting.v1.SourceCountsB\x04\xf0\xd2%\x02R\x06counts\x12\x1d\n" +
+	"\askew_ms\x18\x0f \x01(\x03B\x04\xf0\xd2%\x02R\x06skewMs\x12=\n" +
+	"\tlast_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blastTime\"\xd0\x01\n" +
+	"\fSourceCounts\x12\x1e\n" +
+	"\aupdates\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\aupdates\x12/\n" +
+	"\x10repeated_updates\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x0frepeatedUpdates\x12\x1c\n" +
+	"\x06voided\x18\x03 \x01(\x03B\x04\xf0\xd2%\x02R\x06voided\x12\x1e\n" +
+	"\astreams\x18\x04 \x01(\x03B\x04\xf0\xd2%\x02R\astreams\x121\n" +
+	"\x11greatest_sequence\x18\x05 \x01(\x03B\x04\xf0\xd2%\x02R\x10greatestSequence\"\x1c\n" +
 	"\x1aGetDispatchPositionRequest\"U\n" +
 	"\x1bGetDispatchPositionResponse\x126\n" +
-	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\"\xab\x02\n" +
+	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\"\xc9\x01\n" +
+	"\x1aPushIncidentUpdatesRequest\x12!\n" +
+	"\x05epoch\x18\x01 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x05epoch\x12I\n" +
+	"\aupdates\x18\x02 \x03(\v2#.lianhu.reporting.v1.IncidentUpdateB\n" +
+	"\xbaH\x03\xd8\x01\x03\xf0\xd2%\x05R\aupdates\x12=\n" +
+	"\x05voids\x18\x03 \x03(\v2\x19.lianhu.reporting.v1.VoidB\f\xbaH\x05\x92\x01\x02\x10d\xf0\xd2%\x02R\x05voids\"\x92\x01\n" +
+	"\x1bPushIncidentUpdatesResponse\x128\n" +
+	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02H\x00R\x05hello\x122\n" +
+	"\x03ack\x18\x02 \x01(\v2\x18.lianhu.reporting.v1.AckB\x04\xf0\xd2%\x02H\x00R\x03ackB\x05\n" +
+	"\x03say\"\xa8\x02\n" +
 	"\x1ePushIncidentUpdateBatchRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
 	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12!\n" +
-	"\x05epoch\x18\x04 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x05epoch\x12L\n" +
-	"\aupdates\x18\x05 \x03(\v2#.lianhu.reporting.v1.IncidentUpdateB\r\xbaH\x06\x92\x01\x03\x10\xf4\x03\xf0\xd2%\x05R\aupdates\x12=\n" +
+	"\x05epoch\x18\x04 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x05epoch\x12I\n" +
+	"\aupdates\x18\x05 \x03(\v2#.lianhu.reporting.v1.IncidentUpdateB\n" +
+	"\xbaH\x03\xd8\x01\x03\xf0\xd2%\x05R\aupdates\x12=\n" +
 	"\x05voids\x18\x06 \x03(\v2\x19.lianhu.reporting.v1.VoidB\f\xbaH\x05\x92\x01\x02\x10d\xf0\xd2%\x02R\x05voids\"S\n" +
 	"\x1fPushIncidentUpdateBatchResponse\x120\n" +
 	"\x03ack\x18\x01 \x01(\v2\x18.lianhu.reporting.v1.AckB\x04\xf0\xd2%\x02R\x03ack*H\n" +
 	"\rPayloadFormat\x12\x1e\n" +
 	"\x1aPAYLOAD_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13PAYLOAD_FORMAT_JSON\x10\x012\x8d\x03\n" +
+	"\x13PAYLOAD_FORMAT_JSON\x10\x012\xa1\x04\n" +
 	"\x0fDispatchService\x12\xb7\x01\n" +
 	"\x13GetDispatchPosition\x12/.lianhu.reporting.v1.GetDispatchPositionRequest\x1a0.lianhu.reporting.v1.GetDispatchPositionResponse\"=\xea\xd2%\x0f\n" +
-	"\rincident.push\x82\xd3\xe4\x93\x02!\x12\x1f/v1/reporting/dispatch/position\x90\x02\x01\x12\xbf\x01\n" +
+	"\rincident.push\x82\xd3\xe4\x93\x02!\x12\x1f/v1/reporting/dispatch/position\x90\x02\x01\x12\x91\x01\n" +
+	"\x13PushIncidentUpdates\x12/.lianhu.reporting.v1.PushIncidentUpdatesRequest\x1a0.lianhu.reporting.v1.PushIncidentUpdatesResponse\"\x13\xea\xd2%\x0f\n" +
+	"\rincident.push(\x010\x01\x12\xbf\x01\n" +
 	"\x17PushIncidentUpdateBatch\x123.lianhu.reporting.v1.PushIncidentUpdateBatchRequest\x1a4.lianhu.reporting.v1.PushIncidentUpdateBatchResponse\"9\xea\xd2%\x0f\n" +
 	"\rincident.push\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/reporting/dispatch:pushBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
@@ -962,7 +1267,7 @@ func file_lianhu_reporting_v1_dispatch_service_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_reporting_v1_dispatch_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_lianhu_reporting_v1_dispatch_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_lianhu_reporting_v1_dispatch_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_lianhu_reporting_v1_dispatch_service_proto_goTypes = []any{
 	(PayloadFormat)(0),                      // 0: lianhu.reporting.v1.PayloadFormat
 	(Quarantined_Cause)(0),                  // 1: lianhu.reporting.v1.Quarantined.Cause
@@ -973,34 +1278,45 @@ var file_lianhu_reporting_v1_dispatch_service_proto_goTypes = []any{
 	(*SequenceRange)(nil),                   // 6: lianhu.reporting.v1.SequenceRange
 	(*Quarantined)(nil),                     // 7: lianhu.reporting.v1.Quarantined
 	(*DispatchSource)(nil),                  // 8: lianhu.reporting.v1.DispatchSource
-	(*GetDispatchPositionRequest)(nil),      // 9: lianhu.reporting.v1.GetDispatchPositionRequest
-	(*GetDispatchPositionResponse)(nil),     // 10: lianhu.reporting.v1.GetDispatchPositionResponse
-	(*PushIncidentUpdateBatchRequest)(nil),  // 11: lianhu.reporting.v1.PushIncidentUpdateBatchRequest
-	(*PushIncidentUpdateBatchResponse)(nil), // 12: lianhu.reporting.v1.PushIncidentUpdateBatchResponse
-	(*timestamppb.Timestamp)(nil),           // 13: google.protobuf.Timestamp
+	(*SourceCounts)(nil),                    // 9: lianhu.reporting.v1.SourceCounts
+	(*GetDispatchPositionRequest)(nil),      // 10: lianhu.reporting.v1.GetDispatchPositionRequest
+	(*GetDispatchPositionResponse)(nil),     // 11: lianhu.reporting.v1.GetDispatchPositionResponse
+	(*PushIncidentUpdatesRequest)(nil),      // 12: lianhu.reporting.v1.PushIncidentUpdatesRequest
+	(*PushIncidentUpdatesResponse)(nil),     // 13: lianhu.reporting.v1.PushIncidentUpdatesResponse
+	(*PushIncidentUpdateBatchRequest)(nil),  // 14: lianhu.reporting.v1.PushIncidentUpdateBatchRequest
+	(*PushIncidentUpdateBatchResponse)(nil), // 15: lianhu.reporting.v1.PushIncidentUpdateBatchResponse
+	(*timestamppb.Timestamp)(nil),           // 16: google.protobuf.Timestamp
 }
 var file_lianhu_reporting_v1_dispatch_service_proto_depIdxs = []int32{
-	13, // 0: lianhu.reporting.v1.IncidentUpdate.source_time:type_name -> google.protobuf.Timestamp
+	16, // 0: lianhu.reporting.v1.IncidentUpdate.source_time:type_name -> google.protobuf.Timestamp
 	0,  // 1: lianhu.reporting.v1.IncidentUpdate.payload_format:type_name -> lianhu.reporting.v1.PayloadFormat
 	6,  // 2: lianhu.reporting.v1.Hello.gaps:type_name -> lianhu.reporting.v1.SequenceRange
 	6,  // 3: lianhu.reporting.v1.Ack.gaps:type_name -> lianhu.reporting.v1.SequenceRange
 	7,  // 4: lianhu.reporting.v1.Ack.quarantined:type_name -> lianhu.reporting.v1.Quarantined
 	1,  // 5: lianhu.reporting.v1.Quarantined.cause:type_name -> lianhu.reporting.v1.Quarantined.Cause
-	13, // 6: lianhu.reporting.v1.DispatchSource.create_time:type_name -> google.protobuf.Timestamp
-	13, // 7: lianhu.reporting.v1.DispatchSource.update_time:type_name -> google.protobuf.Timestamp
-	4,  // 8: lianhu.reporting.v1.GetDispatchPositionResponse.hello:type_name -> lianhu.reporting.v1.Hello
-	2,  // 9: lianhu.reporting.v1.PushIncidentUpdateBatchRequest.updates:type_name -> lianhu.reporting.v1.IncidentUpdate
-	3,  // 10: lianhu.reporting.v1.PushIncidentUpdateBatchRequest.voids:type_name -> lianhu.reporting.v1.Void
-	5,  // 11: lianhu.reporting.v1.PushIncidentUpdateBatchResponse.ack:type_name -> lianhu.reporting.v1.Ack
-	9,  // 12: lianhu.reporting.v1.DispatchService.GetDispatchPosition:input_type -> lianhu.reporting.v1.GetDispatchPositionRequest
-	11, // 13: lianhu.reporting.v1.DispatchService.PushIncidentUpdateBatch:input_type -> lianhu.reporting.v1.PushIncidentUpdateBatchRequest
-	10, // 14: lianhu.reporting.v1.DispatchService.GetDispatchPosition:output_type -> lianhu.reporting.v1.GetDispatchPositionResponse
-	12, // 15: lianhu.reporting.v1.DispatchService.PushIncidentUpdateBatch:output_type -> lianhu.reporting.v1.PushIncidentUpdateBatchResponse
-	14, // [14:16] is the sub-list for method output_type
-	12, // [12:14] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	16, // 6: lianhu.reporting.v1.DispatchSource.create_time:type_name -> google.protobuf.Timestamp
+	16, // 7: lianhu.reporting.v1.DispatchSource.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 8: lianhu.reporting.v1.DispatchSource.counts:type_name -> lianhu.reporting.v1.SourceCounts
+	16, // 9: lianhu.reporting.v1.DispatchSource.last_time:type_name -> google.protobuf.Timestamp
+	4,  // 10: lianhu.reporting.v1.GetDispatchPositionResponse.hello:type_name -> lianhu.reporting.v1.Hello
+	2,  // 11: lianhu.reporting.v1.PushIncidentUpdatesRequest.updates:type_name -> lianhu.reporting.v1.IncidentUpdate
+	3,  // 12: lianhu.reporting.v1.PushIncidentUpdatesRequest.voids:type_name -> lianhu.reporting.v1.Void
+	4,  // 13: lianhu.reporting.v1.PushIncidentUpdatesResponse.hello:type_name -> lianhu.reporting.v1.Hello
+	5,  // 14: lianhu.reporting.v1.PushIncidentUpdatesResponse.ack:type_name -> lianhu.reporting.v1.Ack
+	2,  // 15: lianhu.reporting.v1.PushIncidentUpdateBatchRequest.updates:type_name -> lianhu.reporting.v1.IncidentUpdate
+	3,  // 16: lianhu.reporting.v1.PushIncidentUpdateBatchRequest.voids:type_name -> lianhu.reporting.v1.Void
+	5,  // 17: lianhu.reporting.v1.PushIncidentUpdateBatchResponse.ack:type_name -> lianhu.reporting.v1.Ack
+	10, // 18: lianhu.reporting.v1.DispatchService.GetDispatchPosition:input_type -> lianhu.reporting.v1.GetDispatchPositionRequest
+	12, // 19: lianhu.reporting.v1.DispatchService.PushIncidentUpdates:input_type -> lianhu.reporting.v1.PushIncidentUpdatesRequest
+	14, // 20: lianhu.reporting.v1.DispatchService.PushIncidentUpdateBatch:input_type -> lianhu.reporting.v1.PushIncidentUpdateBatchRequest
+	11, // 21: lianhu.reporting.v1.DispatchService.GetDispatchPosition:output_type -> lianhu.reporting.v1.GetDispatchPositionResponse
+	13, // 22: lianhu.reporting.v1.DispatchService.PushIncidentUpdates:output_type -> lianhu.reporting.v1.PushIncidentUpdatesResponse
+	15, // 23: lianhu.reporting.v1.DispatchService.PushIncidentUpdateBatch:output_type -> lianhu.reporting.v1.PushIncidentUpdateBatchResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_dispatch_service_proto_init() }
@@ -1008,13 +1324,17 @@ func file_lianhu_reporting_v1_dispatch_service_proto_init() {
 	if File_lianhu_reporting_v1_dispatch_service_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_dispatch_service_proto_msgTypes[11].OneofWrappers = []any{
+		(*PushIncidentUpdatesResponse_Hello)(nil),
+		(*PushIncidentUpdatesResponse_Ack)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_dispatch_service_proto_rawDesc), len(file_lianhu_reporting_v1_dispatch_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	DispatchService_GetDispatchPosition_FullMethodName     = "/lianhu.reporting.v1.DispatchService/GetDispatchPosition"
+	DispatchService_PushIncidentUpdates_FullMethodName     = "/lianhu.reporting.v1.DispatchService/PushIncidentUpdates"
 	DispatchService_PushIncidentUpdateBatch_FullMethodName = "/lianhu.reporting.v1.DispatchService/PushIncidentUpdateBatch"
 )
 
@@ -28,17 +29,33 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // DispatchService takes incident updates from police dispatch systems (接处警系统). What was acknowledged is stored for
-// ever; a number sent twice has one effect; a poisoned update never holds up the ones behind it.
+// ever; a number sent twice has one effect; a poisoned update never holds up the ones behind it. The source of an update is the
+// caller's unit and system, as its certificate names them; nothing in a request says otherwise.
+//
+// The stream and its unary twin are one protocol: the same numbers, the same answers, and a source may change between them at any
+// time. docs/dispatch.md tells it from the sender's side.
 type DispatchServiceClient interface {
 	// GetDispatchPosition tells a source where to go on: the present epoch and what is durable in it. Callable by: dispatch.
 	// The source is the caller's unit and system. Custody and clocks: none. Errors: none of its own.
 	GetDispatchPosition(ctx context.Context, in *GetDispatchPositionRequest, opts ...grpc.CallOption) (*GetDispatchPositionResponse, error)
-	// PushIncidentUpdateBatch stores updates in any order and folds them into incidents. Callable by: dispatch; the source is
-	// the caller's unit and system. Custody: a new incident is held by the station of its division, or by the bureau when the
+	// PushIncidentUpdates is the long-lived stream of a dispatch system. The server speaks first: Hello with the epoch, what is durable and
+	// what is missing. The source sends frames of numbered updates and voids in any order; the server answers with cumulative
+	// acknowledgements, each after the commit of what it acknowledges. The server receives no more than it can store: HTTP/2's flow control
+	// is the backpressure. Callable by: dispatch.
+	//
+	// A newer stream of the same source takes the place of the older one. When the server stops, the stream ends with DRAINING after a last
+	// acknowledgement: connect again at once. When the source closes its side, what was received is stored and acknowledged, and the stream ends
+	// well. However it ends, only what was acknowledged is certain; the next Hello tells the rest.
+	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`.
+	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_STREAM_SUPERSEDED, DISPATCH_FRAME_UNREADABLE, DISPATCH_SEQUENCE_AHEAD, DISPATCH_ACKS_UNREAD,
+	// FIELD_INVALID, DRAINING, UNAVAILABLE.
+	PushIncidentUpdates(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse], error)
+	// PushIncidentUpdateBatch is the unary twin of the stream, also as JSON: it stores updates in any order and folds them into incidents.
+	// Callable by: dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
 	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
-	// Errors: DISPATCH_EPOCH_STALE, REQUEST_ID_REUSED.
+	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REUSED, FIELD_INVALID.
 	PushIncidentUpdateBatch(ctx context.Context, in *PushIncidentUpdateBatchRequest, opts ...grpc.CallOption) (*PushIncidentUpdateBatchResponse, error)
 }
 
@@ -60,6 +77,19 @@ func (c *dispatchServiceClient) GetDispatchPosition(ctx context.Context, in *Get
 	return out, nil
 }
 
+func (c *dispatchServiceClient) PushIncidentUpdates(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DispatchService_ServiceDesc.Streams[0], DispatchService_PushIncidentUpdates_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DispatchService_PushIncidentUpdatesClient = grpc.BidiStreamingClient[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]
+
 func (c *dispatchServiceClient) PushIncidentUpdateBatch(ctx context.Context, in *PushIncidentUpdateBatchRequest, opts ...grpc.CallOption) (*PushIncidentUpdateBatchResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PushIncidentUpdateBatchResponse)
@@ -75,17 +105,33 @@ func (c *dispatchServiceClient) PushIncidentUpdateBatch(ctx context.Context, in 
 // for forward compatibility.
 //
 // DispatchService takes incident updates from police dispatch systems (接处警系统). What was acknowledged is stored for
-// ever; a number sent twice has one effect; a poisoned update never holds up the ones behind it.
+// ever; a number sent twice has one effect; a poisoned update never holds up the ones behind it. The source of an update is the
+// caller's unit and system, as its certificate names them; nothing in a request says otherwise.
+//
+// The stream and its unary twin are one protocol: the same numbers, the same answers, and a source may change between them at any
+// time. docs/dispatch.md tells it from the sender's side.
 type DispatchServiceServer interface {
 	// GetDispatchPosition tells a source where to go on: the present epoch and what is durable in it. Callable by: dispatch.
 	// The source is the caller's unit and system. Custody and clocks: none. Errors: none of its own.
 	GetDispatchPosition(context.Context, *GetDispatchPositionRequest) (*GetDispatchPositionResponse, error)
-	// PushIncidentUpdateBatch stores updates in any order and folds them into incidents. Callable by: dispatch; the source is
-	// the caller's unit and system. Custody: a new incident is held by the station of its division, or by the bureau when the
+	// PushIncidentUpdates is the long-lived stream of a dispatch system. The server speaks first: Hello with the epoch, what is durable and
+	// what is missing. The source sends frames of numbered updates and voids in any order; the server answers with cumulative
+	// acknowledgements, each after the commit of what it acknowledges. The server receives no more than it can store: HTTP/2's flow control
+	// is the backpressure. Callable by: dispatch.
+	//
+	// A newer stream of the same source takes the place of the older one. When the server stops, the stream ends with DRAINING after a last
+	// acknowledgement: connect again at once. When the source closes its side, what was received is stored and acknowledged, and the stream ends
+	// well. However it ends, only what was acknowledged is certain; the next Hello tells the rest.
+	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`.
+	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_STREAM_SUPERSEDED, DISPATCH_FRAME_UNREADABLE, DISPATCH_SEQUENCE_AHEAD, DISPATCH_ACKS_UNREAD,
+	// FIELD_INVALID, DRAINING, UNAVAILABLE.
+	PushIncidentUpdates(grpc.BidiStreamingServer[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]) error
+	// PushIncidentUpdateBatch is the unary twin of the stream, also as JSON: it stores updates in any order and folds them into incidents.
+	// Callable by: dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
 	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
-	// Errors: DISPATCH_EPOCH_STALE, REQUEST_ID_REUSED.
+	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REUSED, FIELD_INVALID.
 	PushIncidentUpdateBatch(context.Context, *PushIncidentUpdateBatchRequest) (*PushIncidentUpdateBatchResponse, error)
 	mustEmbedUnimplementedDispatchServiceServer()
 }
@@ -99,6 +145,9 @@ type UnimplementedDispatchServiceServer struct{}
 
 func (UnimplementedDispatchServiceServer) GetDispatchPosition(context.Context, *GetDispatchPositionRequest) (*GetDispatchPositionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDispatchPosition not implemented")
+}
+func (UnimplementedDispatchServiceServer) PushIncidentUpdates(grpc.BidiStreamingServer[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]) error {
+	return status.Error(codes.Unimplemented, "method PushIncidentUpdates not implemented")
 }
 func (UnimplementedDispatchServiceServer) PushIncidentUpdateBatch(context.Context, *PushIncidentUpdateBatchRequest) (*PushIncidentUpdateBatchResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PushIncidentUpdateBatch not implemented")
@@ -142,6 +191,13 @@ func _DispatchService_GetDispatchPosition_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DispatchService_PushIncidentUpdates_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(DispatchServiceServer).PushIncidentUpdates(&grpc.GenericServerStream[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DispatchService_PushIncidentUpdatesServer = grpc.BidiStreamingServer[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]
+
 func _DispatchService_PushIncidentUpdateBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PushIncidentUpdateBatchRequest)
 	if err := dec(in); err != nil {
@@ -176,6 +232,13 @@ var DispatchService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DispatchService_PushIncidentUpdateBatch_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "PushIncidentUpdates",
+			Handler:       _DispatchService_PushIncidentUpdates_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "lianhu/reporting/v1/dispatch_service.proto",
 }

@@ -68,6 +68,17 @@ const (
 	Reason_REASON_FINDING_REQUIRED Reason = 19
 	// The epoch is lower than the one that counts. Metadata: {"epoch":"1","present":"2"}.
 	Reason_REASON_DISPATCH_EPOCH_STALE Reason = 20
+	// A newer stream of the same source is open: this one has no more say. Metadata: {"source":"police:dispatch"}.
+	Reason_REASON_DISPATCH_STREAM_SUPERSEDED Reason = 21
+	// A frame cannot be read as a message of the contract. Nothing of it was taken; send its numbers again in a sound frame or void them.
+	// Metadata: {"after":"41"} with the number received last before it on this stream, 0 when there was none.
+	Reason_REASON_DISPATCH_FRAME_UNREADABLE Reason = 22
+	// A number lies more than 1000000 above what is durable: send or void what is missing first, or begin a new epoch.
+	// Metadata: {"sequence":"9000000","durable_through":"12"}.
+	Reason_REASON_DISPATCH_SEQUENCE_AHEAD Reason = 23
+	// The source has not read its acknowledgements for 30 seconds of machine time; connect again and go on from the Hello.
+	// Metadata: {"source":"police:dispatch"}.
+	Reason_REASON_DISPATCH_ACKS_UNREAD Reason = 24
 )
 
 // Enum value maps for Reason.
@@ -94,29 +105,37 @@ var (
 		18: "REASON_NEED_UNKNOWN",
 		19: "REASON_FINDING_REQUIRED",
 		20: "REASON_DISPATCH_EPOCH_STALE",
+		21: "REASON_DISPATCH_STREAM_SUPERSEDED",
+		22: "REASON_DISPATCH_FRAME_UNREADABLE",
+		23: "REASON_DISPATCH_SEQUENCE_AHEAD",
+		24: "REASON_DISPATCH_ACKS_UNREAD",
 	}
 	Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED":              0,
-		"REASON_SITUATION_UNKNOWN":        1,
-		"REASON_SITUATION_NOT_REPORTABLE": 2,
-		"REASON_SITUATION_PRESENT":        3,
-		"REASON_ID_NUMBER_INVALID":        4,
-		"REASON_ID_NUMBER_CONTRADICTED":   5,
-		"REASON_BIRTH_DATE_INVALID":       6,
-		"REASON_TIME_IN_FUTURE":           7,
-		"REASON_TRANSFER_TARGET_INVALID":  8,
-		"REASON_BUREAU_CANNOT_DECLINE":    9,
-		"REASON_MEASURE_UNKNOWN":          10,
-		"REASON_MEASURE_EXCLUDED":         11,
-		"REASON_MEASURE_NOT_FOUND":        12,
-		"REASON_GROUP_UNKNOWN":            13,
-		"REASON_RESPONSE_INCOMPLETE":      14,
-		"REASON_SUPERIOR_REQUIRED":        15,
-		"REASON_OFFICER_REQUIRED":         16,
-		"REASON_UNIT_INVALID":             17,
-		"REASON_NEED_UNKNOWN":             18,
-		"REASON_FINDING_REQUIRED":         19,
-		"REASON_DISPATCH_EPOCH_STALE":     20,
+		"REASON_UNSPECIFIED":                0,
+		"REASON_SITUATION_UNKNOWN":          1,
+		"REASON_SITUATION_NOT_REPORTABLE":   2,
+		"REASON_SITUATION_PRESENT":          3,
+		"REASON_ID_NUMBER_INVALID":          4,
+		"REASON_ID_NUMBER_CONTRADICTED":     5,
+		"REASON_BIRTH_DATE_INVALID":         6,
+		"REASON_TIME_IN_FUTURE":             7,
+		"REASON_TRANSFER_TARGET_INVALID":    8,
+		"REASON_BUREAU_CANNOT_DECLINE":      9,
+		"REASON_MEASURE_UNKNOWN":            10,
+		"REASON_MEASURE_EXCLUDED":           11,
+		"REASON_MEASURE_NOT_FOUND":          12,
+		"REASON_GROUP_UNKNOWN":              13,
+		"REASON_RESPONSE_INCOMPLETE":        14,
+		"REASON_SUPERIOR_REQUIRED":          15,
+		"REASON_OFFICER_REQUIRED":           16,
+		"REASON_UNIT_INVALID":               17,
+		"REASON_NEED_UNKNOWN":               18,
+		"REASON_FINDING_REQUIRED":           19,
+		"REASON_DISPATCH_EPOCH_STALE":       20,
+		"REASON_DISPATCH_STREAM_SUPERSEDED": 21,
+		"REASON_DISPATCH_FRAME_UNREADABLE":  22,
+		"REASON_DISPATCH_SEQUENCE_AHEAD":    23,
+		"REASON_DISPATCH_ACKS_UNREAD":       24,
 	}
 )
 
@@ -151,7 +170,7 @@ var File_lianhu_reporting_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xef\v\n" +
+	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xe0\x0e\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x18REASON_SITUATION_UNKNOWN\x10\x01\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15情形代码不存在\x12`\n" +
@@ -174,7 +193,11 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\x13REASON_UNIT_INVALID\x10\x11\x1a \xfa\xd2%\x1c\b\x01\x12\x18单位不在本区名录\x12<\n" +
 	"\x13REASON_NEED_UNKNOWN\x10\x12\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b帮扶需求代码不存在\x12R\n" +
 	"\x17REASON_FINDING_REQUIRED\x10\x13\x1a5\xfa\xd2%1\b\x06\x12-尚无评估记录，不能作出评估结论\x12A\n" +
-	"\x1bREASON_DISPATCH_EPOCH_STALE\x10\x14\x1a \xfa\xd2%\x1c\b\x06\x12\x18推送批次号已过期BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x1bREASON_DISPATCH_EPOCH_STALE\x10\x14\x1a \xfa\xd2%\x1c\b\x06\x12\x18推送批次号已过期\x12P\n" +
+	"!REASON_DISPATCH_STREAM_SUPERSEDED\x10\x15\x1a)\xfa\xd2%%\b\a\x12!同一来源已建立新的连接\x12j\n" +
+	" REASON_DISPATCH_FRAME_UNREADABLE\x10\x16\x1aD\xfa\xd2%@\b\x01\x12<数据帧无法解析，请修正后重发或作废该编号\x12\\\n" +
+	"\x1eREASON_DISPATCH_SEQUENCE_AHEAD\x10\x17\x1a8\xfa\xd2%4\b\x06\x120编号超前过多，请先补齐或作废缺号\x12S\n" +
+	"\x1bREASON_DISPATCH_ACKS_UNREAD\x10\x18\x1a2\xfa\xd2%.\b\b\x12*确认消息未被读取，连接已断开BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reason_proto_rawDescOnce sync.Once

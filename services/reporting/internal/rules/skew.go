@@ -1,0 +1,18 @@
+package rules
+
+import "time"
+
+// skewRelax is the part by which an estimate gives way to a commit that shows less skew.
+const skewRelax = 64
+
+// Skew follows the difference between a source's clock and ours, in milliseconds; positive when the source's is ahead. offset is the smallest
+// difference between receiving and source time among the updates taken now: the way there takes time but never less than none, so the
+// smallest difference is nearest to the clocks' own. A smaller one counts at once; a larger one may be a queue that was sent late, and
+// moves the estimate only a little, so that what comes fresh again soon prevails.
+func Skew(before int64, first bool, offset time.Duration) int64 {
+	seen := -offset.Milliseconds()
+	if first || seen > before {
+		return seen
+	}
+	return before - (before-seen)/skewRelax
+}
