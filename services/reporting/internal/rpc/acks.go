@@ -21,23 +21,35 @@ type acks struct {
 	// ended is closed when nothing is sent any more; err says why, nil when all was sent.
 	ended chan struct{}
 	err   error
+	// unread is closed when the source has let a message lie for longer than patience, in machine time.
+	unread   chan struct{}
+	patience time.Duration
+	source   string
 
 	mu      sync.Mutex
 	pending *reportingv1.Ack
 	closed  bool
-	began   time.Time // of the send under way; zero between sends
 }
 
-func newAcks(send func(*reportingv1.PushIncidentUpdatesResponse) error, greeting *reportingv1.Hello) *acks {
-	a := &acks{send: send, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+func newAcks(send func(*reportingv1.PushIncidentUpdatesResponse) error, greeting *reportingv1.Hello, patience time.Duration, source string) *acks {
+	a := &acks{send: send, wake: make(chan struct{}, 1), ended: make(chan struct{}), unread: make(chan struct{}), patience: patience, source: source}
 	go a.run(greeting)
 	return a
 }
 
 func (a *acks) run(greeting *reportingv1.Hello) {
 	defer close(a.ended)
-	a.begin()
-	if a.err = a.send(&reportingv1.PushIncidentUpdatesResponse{Say: &reportingv1.PushIncidentUpdatesResponse_Hello{Hello: greeting}}); a.err != nil {
+	lies := time.AfterFunc(a.patience, func() { close(a.unread) })
+	defer lies.Stop()
+	say := func(said *reportingv1.PushIncidentUpdatesResponse) bool {
+		lies.Reset(a.patience)
+		a.err = a.send(said)
+		if !lies.Stop() {
+			a.err = cmp.Or(a.err, a.refusal())
+		}
+		return a.err == nil
+	}
+	if !say(&reportingv1.PushIncidentUpdatesResponse{Say: &reportingv1.PushIncidentUpdatesResponse_Hello{Hello: greeting}}) {
 		return
 	}
 	for {
@@ -49,25 +61,16 @@ func (a *acks) run(greeting *reportingv1.Hello) {
 			<-a.wake
 			continue
 		}
-		if a.err = a.send(&reportingv1.PushIncidentUpdatesResponse{Say: &reportingv1.PushIncidentUpdatesResponse_Ack{Ack: ack}}); a.err != nil {
+		if !say(&reportingv1.PushIncidentUpdatesResponse{Say: &reportingv1.PushIncidentUpdatesResponse_Ack{Ack: ack}}) {
 			return
 		}
 	}
 }
 
-func (a *acks) begin() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.began = time.Now()
-}
-
 func (a *acks) take() (ack *reportingv1.Ack, closed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ack, a.pending, a.began = a.pending, nil, time.Time{}
-	if ack != nil {
-		a.began = time.Now()
-	}
+	ack, a.pending = a.pending, nil
 	return ack, a.closed
 }
 
@@ -88,31 +91,22 @@ func (a *acks) signal() {
 	}
 }
 
-// stalled reports whether the source has let a message lie for longer than patience.
-func (a *acks) stalled(patience time.Duration) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return !a.began.IsZero() && time.Since(a.began) > patience
-}
-
 // finish sends what is left and answers how the stream ended: as cause says, or because the source does not read.
-func (a *acks) finish(ctx context.Context, cause error, patience time.Duration, source string) error {
+func (a *acks) finish(ctx context.Context, cause error) error {
 	a.mu.Lock()
 	a.closed = true
 	a.signal()
 	a.mu.Unlock()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
 	select {
 	case <-a.ended:
 		return cmp.Or(cause, a.err)
 	case <-ctx.Done():
 		return cmp.Or(cause, ctx.Err())
-	case <-timer.C:
-		return cmp.Or(cause, unread(source))
+	case <-a.unread:
+		return cmp.Or(cause, a.refusal())
 	}
 }
 
-func unread(source string) error {
-	return fault.New(reportingv1.Reason_REASON_DISPATCH_ACKS_UNREAD, "acknowledgements are not read; connect again and go on from the Hello", "source", source)
+func (a *acks) refusal() error {
+	return fault.New(reportingv1.Reason_REASON_DISPATCH_ACKS_UNREAD, "acknowledgements are not read; connect again and go on from the Hello", "source", a.source)
 }

@@ -109,10 +109,10 @@ func (s *Dispatch) PushIncidentUpdates(wire grpc.BidiStreamingServer[reportingv1
 	if err != nil {
 		return err
 	}
-	st.acks = newAcks(wire.Send, greeting)
+	st.acks = newAcks(wire.Send, greeting, s.patience(), st.source)
 	st.frames = st.receive(ctx, wire.Recv)
 	err = st.run(ctx)
-	return st.acks.finish(ctx, err, s.patience(), st.source)
+	return st.acks.finish(ctx, err)
 }
 
 func (s *Dispatch) patience() time.Duration {
@@ -239,10 +239,9 @@ func (st *stream) wait(ctx context.Context, look <-chan time.Time) (*received, e
 			return nil, fault.New(faultv1.Reason_REASON_DRAINING, "the server is about to stop: connect again now")
 		case <-st.acks.ended:
 			return nil, st.acks.err
+		case <-st.acks.unread:
+			return nil, st.acks.refusal()
 		case <-look:
-			if st.acks.stalled(st.patience()) {
-				return nil, unread(st.source)
-			}
 			if err := st.current(ctx); err != nil {
 				return nil, err
 			}
