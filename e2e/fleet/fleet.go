@@ -4,6 +4,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type Options struct {
 	Dir string
 	// Replicas of each service.
 	Replicas int
+	// District is the folder of the district package; empty means districts/xinbei.
+	District string
 	// Districts are folders of another district package for some services, by name: a rollout that has gone half way.
 	Districts map[string]string
 }
@@ -64,7 +67,8 @@ func Start(ctx context.Context, o Options) (f *Fleet, err error) {
 	if f.Layout, err = layout(o.Replicas); err != nil {
 		return f, err
 	}
-	f.Suite, err = suite.Provision(ctx, suite.Options{Home: f.Home, DistrictDir: filepath.Join(o.Root, "districts", "xinbei"), StandStill: true})
+	district := cmp.Or(o.District, filepath.Join(o.Root, "districts", "xinbei"))
+	f.Suite, err = suite.Provision(ctx, suite.Options{Home: f.Home, DistrictDir: district, StandStill: true})
 	if err != nil {
 		return f, err
 	}
@@ -151,6 +155,22 @@ func (f *Fleet) start(ctx context.Context, name string, replica int) error {
 	env = append(env, "PATH="+os.Getenv("PATH"), "LIANHU_TRACE_FILE="+filepath.Join(f.options.Dir, id+".trace"))
 	f.processes[id], err = launch(ctx, f.binary, []string{"serve", name}, env, filepath.Join(f.options.Dir, id+".log"))
 	return err
+}
+
+// Restart starts a replica again that has ended, at the address it had, and returns when it is ready.
+func (f *Fleet) Restart(ctx context.Context, name string, replica int) error {
+	if err := f.start(ctx, name, replica); err != nil {
+		return err
+	}
+	return f.Suite.AwaitPart(ctx, name, f.Layout.GRPC[name][replica])
+}
+
+// RestartDatabase ends PostgreSQL under all services as a power cut would, and starts it again.
+func (f *Fleet) RestartDatabase(ctx context.Context) error {
+	if err := f.Suite.KillDatabase(); err != nil {
+		return err
+	}
+	return f.Suite.StartDatabase(ctx)
 }
 
 func (f *Fleet) awaitReady(ctx context.Context) error {

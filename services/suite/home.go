@@ -86,6 +86,15 @@ func (h Home) Certify(d *district.District) error {
 	return h.issue(authority, "police-dispatch", identity.OfUnit(TrustDomain, "police", "dispatch"))
 }
 
+// CertifySystem issues the certificate of one more system of a unit; Unit gives its files as those of `<unit>-<system>`.
+func (h Home) CertifySystem(unit, system string) error {
+	authority, err := identity.OpenAuthority(h.Path("ca"), TrustDomain)
+	if err != nil {
+		return err
+	}
+	return h.issue(authority, fileName(unit)+"-"+system, identity.OfUnit(TrustDomain, unit, system))
+}
+
 func (h Home) issue(authority *identity.Authority, name string, id identity.Identity) error {
 	if files := h.files(name); valid(files) {
 		return nil

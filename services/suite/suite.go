@@ -281,6 +281,21 @@ func DialClock(h Home, address string) (*grpc.ClientConn, error) {
 	})
 }
 
+// KillDatabase ends the embedded PostgreSQL as a power cut would, and waits until it is gone.
+func (s *Suite) KillDatabase() error {
+	if err := s.cluster.Kill(); err != nil {
+		return err
+	}
+	<-s.cluster.Ended()
+	return nil
+}
+
+// StartDatabase starts the embedded PostgreSQL again after KillDatabase, where it was before, and returns when it has recovered.
+func (s *Suite) StartDatabase(ctx context.Context) (err error) {
+	s.cluster, err = embedded.Start(ctx, embedded.Config{Dir: s.options.Home.Path("postgres"), Port: s.cluster.Port(), Progress: s.options.Progress})
+	return err
+}
+
 // Close stops the embedded cluster and gives the ports back. Run must have ended.
 func (s *Suite) Close(ctx context.Context) error {
 	for _, l := range s.listeners {
