@@ -51,8 +51,16 @@ func fileName(name string) string { return strings.ReplaceAll(name, "/", "-") }
 // Service gives the certificate files of a service.
 func (h Home) Service(name string) identity.Files { return h.files("service-" + name) }
 
-// Unit gives the certificate files of a unit's system `main`; `Dispatch` of police has its own.
-func (h Home) Unit(unit string) identity.Files { return h.files(fileName(unit)) }
+// Unit gives the certificate files of a unit's system `main`.
+func (h Home) Unit(unit string) identity.Files { return h.System(unit, "main") }
+
+// System gives the certificate files of a system of a unit; those of `main` carry the unit's name alone.
+func (h Home) System(unit, system string) identity.Files {
+	if system != "main" {
+		unit += "-" + system
+	}
+	return h.files(fileName(unit))
+}
 
 func (h Home) files(name string) identity.Files {
 	return identity.Files{
