@@ -30,6 +30,7 @@ type District struct {
 	clocks     []Clock
 	clockAt    map[string]int
 	lead       Lead
+	operator   string
 	needs      []Need
 	needAt     map[string]int
 	measures   []Measure

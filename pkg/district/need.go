@@ -191,6 +191,9 @@ func (d *District) Lead() Lead { return d.lead }
 // LeadOffice is the unit that holds what nobody else would take.
 func (d *District) LeadOffice() string { return d.lead.Unit }
 
+// Operator is the unit that holds what the machines put aside: the first of the operators.
+func (d *District) Operator() string { return d.operator }
+
 // NeedDeadline is the first instant that is too late for a phase of a referral that starts at from. urgent shortens
 // the delivery where the need has an urgent length. It answers false for a need that is not in the package.
 func (d *District) NeedDeadline(code string, phase Phase, urgent bool, from time.Time) (time.Time, bool) {

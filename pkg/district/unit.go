@@ -157,6 +157,11 @@ func (l *loader) addMembers(doc *document, entry unitsEntry) {
 		l.addUnit(Unit{ID: m.Code, Kind: KindMember, ZH: m.ZH, EN: m.EN, Division: l.d.Code()})
 	}
 	indexed(doc, "operators", entry.Operators, "code", func(o operatorEntry) string { return o.Code })
+	if len(entry.Operators) == 0 {
+		doc.fail(at{"operators"}, "operators: nobody would hold what the machines put aside")
+	} else {
+		l.d.operator = entry.Operators[0].Code
+	}
 	for i, o := range entry.Operators {
 		doc.text(at{"operators", i}, "operator "+o.Code, "zh", o.ZH, "en", o.EN)
 		if _, twice := l.d.unitAt[o.Code]; twice {

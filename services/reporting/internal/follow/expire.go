@@ -26,6 +26,7 @@ func Expiries(e *command.Engine, t *store.Tables, d *district.District) []custod
 		expiry(e, t.Bulletins, t.BulletinItems(), d, rules.ExpireBulletin),
 		expiry(e, t.Assessments, t.AssessmentItems(), d, rules.ExpireAssessment),
 		expiry(e, t.Incidents, t.IncidentItems(), d, rules.ExpireIncident),
+		expiry(e, t.Quarantine, t.QuarantineItems(), d, rules.ExpireQuarantined),
 	}
 }
 

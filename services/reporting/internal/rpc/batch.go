@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/command"
-	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
@@ -35,8 +34,8 @@ type batch struct {
 	apart []store.Incoming
 	// usable updates are folded into their incidents.
 	usable []rules.Update
-	// voids are numbers given up now.
-	voids []int64
+	// voids are ranges given up now.
+	voids []store.GivenUp
 	// quarantined is what the sender is told.
 	quarantined []*reportingv1.Quarantined
 	// holders of the reports that updates link to.
@@ -58,12 +57,14 @@ func (s *Dispatch) sort(ctx context.Context, c *command.Change, at store.Positio
 			}
 		}
 		for _, v := range f.GetVoids() {
+			given := store.GivenUp{Void: v}
 			for n := v.GetFrom(); n <= v.GetTo(); n++ {
 				if _, ok := spent[n]; !ok {
 					spent[n] = store.Spent{Void: true}
-					b.voids = append(b.voids, n)
+					given.Numbers = append(given.Numbers, n)
 				}
 			}
+			b.voids = append(b.voids, given)
 		}
 	}
 	return b, s.link(ctx, b, named)
@@ -128,9 +129,9 @@ func (b *batch) tell(sequence int64, cause reportingv1.Quarantined_Cause) {
 }
 
 // link looks up the reports that the contents name and settles which fresh updates can be used.
-func (s *Dispatch) link(ctx context.Context, b *batch, named []string) (err error) {
+func (d *Desk) link(ctx context.Context, b *batch, named []string) (err error) {
 	if len(named) > 0 {
-		if b.holders, err = store.Holders(ctx, s.Engine.DB, named); err != nil {
+		if b.holders, err = store.Holders(ctx, d.Engine.DB, named); err != nil {
 			return err
 		}
 	}
@@ -154,28 +155,14 @@ func (s *Dispatch) keep(ctx context.Context, c *command.Change, b *batch) error 
 	if err := store.StoreUpdates(c, b.at, b.fresh); err != nil {
 		return err
 	}
-	store.StoreVoids(c, b.at, b.voids)
-	if len(b.apart) == 0 {
-		return nil
-	}
-	known, err := store.Apart(ctx, s.Engine.DB, b.at, b.apart)
-	if err != nil {
+	if err := store.StoreVoids(c, b.at, b.at.Source, b.voids); err != nil {
 		return err
 	}
-	var unknown []store.Incoming
-	for i, in := range b.apart {
-		twice := slices.ContainsFunc(unknown, func(other store.Incoming) bool {
-			return other.Envelope.GetSequence() == in.Envelope.GetSequence() && seal.Equal(other.Digest, in.Digest)
-		})
-		if !known[i] && !twice {
-			unknown = append(unknown, in)
-		}
-	}
-	return store.StoreQuarantine(c, b.at, unknown, s.District.Deadline(district.ClockUpdateQuarantined, c.Now))
+	return s.keepApart(ctx, c, b)
 }
 
 // fold works the usable updates into their incidents, each of which is written once.
-func (s *Dispatch) fold(ctx context.Context, c *command.Change, b *batch) error {
+func (d *Desk) fold(ctx context.Context, c *command.Change, b *batch) error {
 	byNumber := map[string][]rules.Update{}
 	var numbers []string
 	for _, u := range b.usable {
@@ -190,33 +177,33 @@ func (s *Dispatch) fold(ctx context.Context, c *command.Change, b *batch) error 
 	}
 	// In one order for everybody, so that two sources that tell of the same incidents wait for each other and do not deadlock.
 	slices.Sort(numbers)
-	found, err := row.Select(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = ANY ($1)", numbers)
+	found, err := row.Select(ctx, d.Engine.DB, d.Engine.Keys, d.Tables.Incidents, "WHERE incident_number = ANY ($1)", numbers)
 	if err != nil {
 		return err
 	}
 	known := map[string]*command.Loaded[*reportingv1.Incident]{}
 	for _, incident := range found {
-		known[incident.GetIncidentNumber()] = command.Remember(s.Tables.Incidents, incident)
+		known[incident.GetIncidentNumber()] = command.Remember(d.Tables.Incidents, incident)
 	}
 	for _, number := range numbers {
-		if err := s.tellIncident(c, b, number, known[number], byNumber[number]); err != nil {
+		if err := d.tellIncident(c, b, number, known[number], byNumber[number]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Dispatch) tellIncident(c *command.Change, b *batch, number string, loaded *command.Loaded[*reportingv1.Incident], updates []rules.Update) error {
+func (d *Desk) tellIncident(c *command.Change, b *batch, number string, loaded *command.Loaded[*reportingv1.Incident], updates []rules.Update) error {
 	if loaded != nil {
-		what := rules.Fold(s.District, loaded.M, updates, c.Now)
+		what := rules.Fold(d.District, loaded.M, updates, c.Now)
 		if what == "" {
 			return nil
 		}
 		return loaded.Update(c, what, b.holders[loaded.M.GetContent().GetReportId()])
 	}
 	incident := rules.NewIncident(uuid.NewSHA1(incidentNamespace, []byte(number)).String(), number)
-	what := rules.Fold(s.District, incident, updates, c.Now)
-	return command.Insert(c, s.Tables.Incidents, incident, what, b.holders[incident.GetContent().GetReportId()])
+	what := rules.Fold(d.District, incident, updates, c.Now)
+	return command.Insert(c, d.Tables.Incidents, incident, what, b.holders[incident.GetContent().GetReportId()])
 }
 
 // count keeps on the source what it has sent.
@@ -227,7 +214,9 @@ func (b *batch) count(source *reportingv1.DispatchSource, greatest int64, now ti
 	first := source.GetCounts().GetUpdates() == 0
 	source.Counts.Updates += int64(len(b.fresh))
 	source.Counts.RepeatedUpdates += b.same
-	source.Counts.Voided += int64(len(b.voids))
+	for _, v := range b.voids {
+		source.Counts.Voided += int64(len(v.Numbers))
+	}
 	source.Counts.GreatestSequence = greatest
 	source.LastTime = timestamppb.New(now)
 	if len(b.usable) == 0 {

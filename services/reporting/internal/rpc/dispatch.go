@@ -45,8 +45,10 @@ var sourceNamespace = uuid.MustParse("5f4f3a0c-6f1d-5d0e-9a47-3f0b6e1c2d11")
 
 func sourceOf(caller *access.Caller) (name, id string) {
 	name = caller.Unit + ":" + caller.System
-	return name, uuid.NewSHA1(sourceNamespace, []byte(name)).String()
+	return name, sourceID(name)
 }
+
+func sourceID(name string) string { return uuid.NewSHA1(sourceNamespace, []byte(name)).String() }
 
 // GetDispatchPosition implements DispatchService.
 func (s *Dispatch) GetDispatchPosition(ctx context.Context, _ *reportingv1.GetDispatchPositionRequest) (*reportingv1.GetDispatchPositionResponse, error) {
@@ -163,8 +165,10 @@ func (s *Dispatch) take(ctx context.Context, c *command.Change, source *reportin
 	for _, in := range b.fresh {
 		spans = spans.Add(in.Envelope.GetSequence(), in.Envelope.GetSequence())
 	}
-	for _, n := range b.voids {
-		spans = spans.Add(n, n)
+	for _, v := range b.voids {
+		for _, n := range v.Numbers {
+			spans = spans.Add(n, n)
+		}
 	}
 	source.DurableThrough, p.after = spans.Advance(source.GetDurableThrough())
 	p.ack = &reportingv1.Ack{DurableThrough: source.GetDurableThrough(), Gaps: p.after.Gaps(source.GetDurableThrough(), gapsMost), Quarantined: b.quarantined}

@@ -120,7 +120,7 @@ func TestAPoisonedUpdateIsQuarantinedAndHoldsUpNobody(t *testing.T) {
 	}
 	var apart int
 	must(t, func() error {
-		return h.db.QueryRow(t.Context(), "SELECT count(*) FROM dispatch_quarantine WHERE deadline > receive_time").Scan(&apart)
+		return h.db.QueryRow(t.Context(), "SELECT count(*) FROM quarantined_update WHERE deadline > create_time").Scan(&apart)
 	})
 	if apart != 5 {
 		t.Errorf("%d updates are apart, want 5", apart)

@@ -58,3 +58,17 @@ func (s Spans) Greatest(durable int64) int64 {
 	}
 	return s[len(s)-1].To
 }
+
+// Missing lists the numbers from one to another that are neither durable nor spent.
+func (s Spans) Missing(durable, from, to int64) []int64 {
+	var missing []int64
+	for n := max(from, durable+1); n <= to; n++ {
+		for len(s) > 0 && s[0].To < n {
+			s = s[1:]
+		}
+		if len(s) == 0 || n < s[0].From {
+			missing = append(missing, n)
+		}
+	}
+	return missing
+}

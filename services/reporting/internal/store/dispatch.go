@@ -130,45 +130,31 @@ func StoreUpdates(c *command.Change, at Position, updates []Incoming) error {
 	return nil
 }
 
-// StoreVoids adds numbers that were given up.
-func StoreVoids(c *command.Change, at Position, sequences []int64) {
-	if len(sequences) == 0 {
-		return
-	}
-	c.Exec(`INSERT INTO dispatch_update (source, epoch, sequence, void, digest, receive_time)
-		SELECT $1, $2, sequence, true, ''::bytea, $4 FROM unnest($3::bigint[]) AS sequence`, at.Source, at.Epoch, sequences, c.Now)
+// GivenUp is a range of numbers that will never be sent.
+type GivenUp struct {
+	*reportingv1.Void
+	// Numbers of the range that were not spent before.
+	Numbers []int64
 }
 
-// Apart reports which of the updates are in quarantine already, by the place in the list.
-func Apart(ctx context.Context, q row.Querier, at Position, updates []Incoming) (map[int]bool, error) {
-	sequences, digests := make([]int64, len(updates)), make([][]byte, len(updates))
-	for i, in := range updates {
-		sequences[i], digests[i] = in.Envelope.GetSequence(), in.Digest
-	}
-	rows, err := q.Query(ctx, `SELECT (place - 1)::integer FROM unnest($3::bigint[], $4::bytea[]) WITH ORDINALITY AS sent (sequence, digest, place)
-		JOIN dispatch_quarantine USING (sequence, digest) WHERE source = $1 AND epoch = $2`, at.Source, at.Epoch, sequences, digests)
-	if err != nil {
-		return nil, err
-	}
-	apart := map[int]bool{}
-	var place int
-	_, err = pgx.ForEachRow(rows, []any{&place}, func() error {
-		apart[place] = true
-		return nil
-	})
-	return apart, err
-}
-
-// StoreQuarantine keeps updates apart for somebody to look at by the deadline.
-func StoreQuarantine(c *command.Change, at Position, updates []Incoming, deadline time.Time) error {
-	for _, in := range updates {
-		sealed, err := sealUpdate(c.Engine.Keys, at, in.Envelope)
+// StoreVoids adds numbers that were given up, and by whom and why.
+func StoreVoids(c *command.Change, at Position, by string, voids []GivenUp) error {
+	var sequences []int64
+	for _, v := range voids {
+		if len(v.Numbers) == 0 {
+			continue
+		}
+		sequences = append(sequences, v.Numbers...)
+		why, err := c.Engine.Keys.Seal(seal.Place{Table: "dispatch_void", ID: at.Source, Class: accessv1.DataClass_DATA_CLASS_PERSONAL}, []byte(v.GetReason()))
 		if err != nil {
 			return err
 		}
-		c.Exec(`INSERT INTO dispatch_quarantine (source, epoch, sequence, digest, cause, receive_time, deadline, sealed_abuse_detail)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			at.Source, at.Epoch, in.Envelope.GetSequence(), in.Digest, int32(in.Cause), c.Now, deadline, sealed)
+		c.Exec(`INSERT INTO dispatch_void (source, epoch, first, last, given_up_by, receive_time, sealed_personal) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			at.Source, at.Epoch, v.GetFrom(), v.GetTo(), by, c.Now, why)
+	}
+	if len(sequences) > 0 {
+		c.Exec(`INSERT INTO dispatch_update (source, epoch, sequence, void, digest, receive_time)
+			SELECT $1, $2, sequence, true, ''::bytea, $4 FROM unnest($3::bigint[]) AS sequence`, at.Source, at.Epoch, sequences, c.Now)
 	}
 	return nil
 }

@@ -18,6 +18,10 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 			SELECT count(*), count(*) FILTER (WHERE s.durable_through <>
 				(SELECT count(*) FROM dispatch_update u WHERE u.source = s.source AND u.epoch = s.epoch AND u.sequence <= s.durable_through))
 			FROM dispatch_source s`},
+		{Promise: promise.NothingLostNothingTwice, Name: "dispatch.kept", SQL: `
+			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM quarantined_update q
+				WHERE (q.source, q.epoch, q.sequence, q.cause) = (u.source, u.epoch, u.sequence, u.cause) AND q.state IN (1, 3)))
+			FROM dispatch_update u WHERE u.cause IS NOT NULL`},
 		{Promise: promise.NothingLostNothingTwice, Name: "assessment.chain", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM bulletin b WHERE b.report_id = a.report_id AND b.state = 2)
 				OR NOT EXISTS (SELECT FROM report r WHERE r.id = a.report_id AND r.state = 6))

@@ -22,6 +22,8 @@ func TestAPlantedViolationIsCounted(t *testing.T) {
 	for name, plant := range map[string][]string{
 		"dispatch.durable": {`INSERT INTO dispatch_source (id, version, create_time, update_time, source, epoch, durable_through, trace, body)
 			VALUES (gen_random_uuid(), 1, now(), now(), 'police:dispatch', 1, 3, '', '')`},
+		"dispatch.kept": {`INSERT INTO dispatch_update (source, epoch, sequence, void, digest, cause, incident_number, receive_time)
+			VALUES ('police:dispatch', 1, 1, false, '', 2, '', now())`},
 		"assessment.chain": {insertReport, `INSERT INTO assessment (id, version, state, overdue, create_time, update_time, report_id, trace, body)
 			VALUES (gen_random_uuid(), 1, 5, false, now(), now(), '4f0a9c21-b7d3-4c55-8a11-9a3f5be0a001', '', '')`},
 		"reporter.anonymous": {`INSERT INTO idempotency (caller, method, request_id, digest, answer)

@@ -45,7 +45,7 @@ func (t *Tables) ListReports(ctx context.Context, q row.Querier, keys *seal.Keys
 		strings.Join(conditions, " AND "), len(args)), args...)
 }
 
-func numbers(states []reportingv1.Report_State) []int32 {
+func numbers[E ~int32](states []E) []int32 {
 	out := make([]int32, len(states))
 	for i, s := range states {
 		out[i] = int32(s)

@@ -44,6 +44,7 @@ type Tables struct {
 	Assessments *row.Table[*reportingv1.Assessment]
 	Incidents   *row.Table[*reportingv1.Incident]
 	Sources     *row.Table[*reportingv1.DispatchSource]
+	Quarantine  *row.Table[*reportingv1.QuarantinedUpdate]
 }
 
 // NewTables plans the mapping of every message of this service.
@@ -52,6 +53,7 @@ func NewTables() *Tables {
 	type child = row.Column[*reportingv1.ProvisionalChild]
 	type assessment = row.Column[*reportingv1.Assessment]
 	type source = row.Column[*reportingv1.DispatchSource]
+	type quarantined = row.Column[*reportingv1.QuarantinedUpdate]
 	return &Tables{
 		Reports: row.NewTable("report", "report",
 			report{Name: "receipt_number", Path: "receipt_number"},
@@ -85,12 +87,18 @@ func NewTables() *Tables {
 			source{Name: "epoch", Path: "epoch"},
 			source{Name: "durable_through", Path: "durable_through"},
 		),
+		Quarantine: row.NewTable("quarantined_update", "quarantined_update",
+			quarantined{Name: "source", Path: "source"},
+			quarantined{Name: "epoch", Path: "epoch"},
+			quarantined{Name: "sequence", Path: "sequence"},
+			quarantined{Name: "cause", Path: "cause"},
+		),
 	}
 }
 
 // Items describes the item tables, for work lists, sweeping and the promises.
 func (t *Tables) Items() []custody.Source {
-	return []custody.Source{t.ReportItems(), t.BulletinItems(), t.AssessmentItems(), t.IncidentItems()}
+	return []custody.Source{t.ReportItems(), t.BulletinItems(), t.AssessmentItems(), t.IncidentItems(), t.QuarantineItems()}
 }
 
 // ReportItems describes the reports.
@@ -113,6 +121,11 @@ func (t *Tables) IncidentItems() custody.Source {
 	return custody.SourceOf(t.Incidents, reportingv1.Incident_STATE_LINKED, reportingv1.Incident_STATE_CLOSED)
 }
 
+// QuarantineItems describes the quarantined updates.
+func (t *Tables) QuarantineItems() custody.Source {
+	return custody.SourceOf(t.Quarantine, reportingv1.QuarantinedUpdate_STATE_REPLAYED, reportingv1.QuarantinedUpdate_STATE_REJECTED)
+}
+
 // Constraints maps what two racing calls can violate to what the loser is told: come back and see what the winner did.
 func Constraints() map[string]func() *fault.Error {
 	contention := func() *fault.Error {
@@ -124,6 +137,6 @@ func Constraints() map[string]func() *fault.Error {
 		"dispatch_source_pkey":     contention,
 		"dispatch_source_source":   contention,
 		"dispatch_update_key":      contention,
-		"dispatch_quarantine_key":  contention,
+		"quarantined_update_pkey":  contention,
 	}
 }

@@ -9,6 +9,7 @@ package reportingv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	v11 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	v1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -254,11 +255,568 @@ func (*RetryParkedEventResponse) Descriptor() ([]byte, []int) {
 	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{3}
 }
 
+// ListQuarantineRequest filters quarantined updates.
+type ListQuarantineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most items wanted: 0 means 50, above 200 is taken as 200, negative is refused.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Token of the next page from the answer before; opaque, bound to this caller and filter.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those of this source, for example `police:dispatch`. Empty means all.
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// Only those kept apart for one of these causes. Empty means all.
+	Causes []Quarantined_Cause `protobuf:"varint,4,rep,packed,name=causes,proto3,enum=lianhu.reporting.v1.Quarantined_Cause" json:"causes,omitempty"`
+	// Only those in one of these states. Empty means all.
+	States        []QuarantinedUpdate_State `protobuf:"varint,5,rep,packed,name=states,proto3,enum=lianhu.reporting.v1.QuarantinedUpdate_State" json:"states,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQuarantineRequest) Reset() {
+	*x = ListQuarantineRequest{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQuarantineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQuarantineRequest) ProtoMessage() {}
+
+func (x *ListQuarantineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQuarantineRequest.ProtoReflect.Descriptor instead.
+func (*ListQuarantineRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListQuarantineRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListQuarantineRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListQuarantineRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ListQuarantineRequest) GetCauses() []Quarantined_Cause {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *ListQuarantineRequest) GetStates() []QuarantinedUpdate_State {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+// ListQuarantineResponse is one page.
+type ListQuarantineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Quarantined updates, newest first, without what they say.
+	QuarantinedUpdates []*QuarantinedUpdate `protobuf:"bytes,1,rep,name=quarantined_updates,json=quarantinedUpdates,proto3" json:"quarantined_updates,omitempty"`
+	// Token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQuarantineResponse) Reset() {
+	*x = ListQuarantineResponse{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQuarantineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQuarantineResponse) ProtoMessage() {}
+
+func (x *ListQuarantineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQuarantineResponse.ProtoReflect.Descriptor instead.
+func (*ListQuarantineResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListQuarantineResponse) GetQuarantinedUpdates() []*QuarantinedUpdate {
+	if x != nil {
+		return x.QuarantinedUpdates
+	}
+	return nil
+}
+
+func (x *ListQuarantineResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ReplayQuarantinedRequest names the quarantined update.
+type ReplayQuarantinedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Opaque tag of the version the caller worked from; empty means any.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the quarantined update.
+	QuarantinedUpdateId string `protobuf:"bytes,4,opt,name=quarantined_update_id,json=quarantinedUpdateId,proto3" json:"quarantined_update_id,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *ReplayQuarantinedRequest) Reset() {
+	*x = ReplayQuarantinedRequest{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayQuarantinedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayQuarantinedRequest) ProtoMessage() {}
+
+func (x *ReplayQuarantinedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayQuarantinedRequest.ProtoReflect.Descriptor instead.
+func (*ReplayQuarantinedRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReplayQuarantinedRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReplayQuarantinedRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ReplayQuarantinedRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ReplayQuarantinedRequest) GetQuarantinedUpdateId() string {
+	if x != nil {
+		return x.QuarantinedUpdateId
+	}
+	return ""
+}
+
+// ReplayQuarantinedResponse is the settled update.
+type ReplayQuarantinedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the quarantined update stands.
+	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State after the call.
+	State         QuarantinedUpdate_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.QuarantinedUpdate_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayQuarantinedResponse) Reset() {
+	*x = ReplayQuarantinedResponse{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayQuarantinedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayQuarantinedResponse) ProtoMessage() {}
+
+func (x *ReplayQuarantinedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayQuarantinedResponse.ProtoReflect.Descriptor instead.
+func (*ReplayQuarantinedResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReplayQuarantinedResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *ReplayQuarantinedResponse) GetState() QuarantinedUpdate_State {
+	if x != nil {
+		return x.State
+	}
+	return QuarantinedUpdate_STATE_UNSPECIFIED
+}
+
+// RejectQuarantinedRequest names the quarantined update and says why it will not be used.
+type RejectQuarantinedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Opaque tag of the version the caller worked from; empty means any.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the quarantined update.
+	QuarantinedUpdateId string `protobuf:"bytes,4,opt,name=quarantined_update_id,json=quarantinedUpdateId,proto3" json:"quarantined_update_id,omitempty"`
+	// Why, 1 to 200 characters, without personal data.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectQuarantinedRequest) Reset() {
+	*x = RejectQuarantinedRequest{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectQuarantinedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectQuarantinedRequest) ProtoMessage() {}
+
+func (x *RejectQuarantinedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectQuarantinedRequest.ProtoReflect.Descriptor instead.
+func (*RejectQuarantinedRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RejectQuarantinedRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RejectQuarantinedRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RejectQuarantinedRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RejectQuarantinedRequest) GetQuarantinedUpdateId() string {
+	if x != nil {
+		return x.QuarantinedUpdateId
+	}
+	return ""
+}
+
+func (x *RejectQuarantinedRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RejectQuarantinedResponse is the settled update.
+type RejectQuarantinedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the quarantined update stands.
+	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State after the call.
+	State         QuarantinedUpdate_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.QuarantinedUpdate_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectQuarantinedResponse) Reset() {
+	*x = RejectQuarantinedResponse{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectQuarantinedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectQuarantinedResponse) ProtoMessage() {}
+
+func (x *RejectQuarantinedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectQuarantinedResponse.ProtoReflect.Descriptor instead.
+func (*RejectQuarantinedResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RejectQuarantinedResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *RejectQuarantinedResponse) GetState() QuarantinedUpdate_State {
+	if x != nil {
+		return x.State
+	}
+	return QuarantinedUpdate_STATE_UNSPECIFIED
+}
+
+// CloseGapRequest names the numbers that are given up.
+type CloseGapRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Source: unit, colon, system.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// Epoch of the numbers; the one that counts now.
+	Epoch int64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// First number.
+	From int64 `protobuf:"varint,6,opt,name=from,proto3" json:"from,omitempty"`
+	// Last number, below the greatest one the source has sent; at most 10000 numbers.
+	To int64 `protobuf:"varint,7,opt,name=to,proto3" json:"to,omitempty"`
+	// Why, 1 to 200 characters, without personal data.
+	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseGapRequest) Reset() {
+	*x = CloseGapRequest{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseGapRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseGapRequest) ProtoMessage() {}
+
+func (x *CloseGapRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseGapRequest.ProtoReflect.Descriptor instead.
+func (*CloseGapRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CloseGapRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CloseGapRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *CloseGapRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CloseGapRequest) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *CloseGapRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *CloseGapRequest) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *CloseGapRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// CloseGapResponse is where the source stands afterwards.
+type CloseGapResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the source stands.
+	Hello *Hello `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
+	// How many numbers were given up.
+	Closed        int32 `protobuf:"varint,2,opt,name=closed,proto3" json:"closed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseGapResponse) Reset() {
+	*x = CloseGapResponse{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseGapResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseGapResponse) ProtoMessage() {}
+
+func (x *CloseGapResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseGapResponse.ProtoReflect.Descriptor instead.
+func (*CloseGapResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CloseGapResponse) GetHello() *Hello {
+	if x != nil {
+		return x.Hello
+	}
+	return nil
+}
+
+func (x *CloseGapResponse) GetClosed() int32 {
+	if x != nil {
+		return x.Closed
+	}
+	return 0
+}
+
 var File_lianhu_reporting_v1_operations_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
 	"\n" +
-	",lianhu/reporting/v1/operations_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x19lianhu/feed/v1/feed.proto\"\x99\x01\n" +
+	",lianhu/reporting/v1/operations_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x19lianhu/feed/v1/feed.proto\x1a*lianhu/reporting/v1/dispatch_service.proto\x1a$lianhu/reporting/v1/quarantine.proto\"\x99\x01\n" +
 	"\x17ListParkedEventsRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\bpageSize\x12+\n" +
 	"\n" +
@@ -273,12 +831,62 @@ const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12)\n" +
 	"\bfollower\x18\x04 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xf0\xd2%\x02R\bfollower\x12\x1d\n" +
 	"\x03seq\x18\x05 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x03seq\"\x1a\n" +
-	"\x18RetryParkedEventResponse2\x8a\x03\n" +
+	"\x18RetryParkedEventResponse\"\xc4\x02\n" +
+	"\x15ListQuarantineRequest\x12(\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\bpageSize\x12+\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\b\xf0\xd2%\x02R\tpageToken\x12$\n" +
+	"\x06source\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xf0\xd2%\x02R\x06source\x12S\n" +
+	"\x06causes\x18\x04 \x03(\x0e2&.lianhu.reporting.v1.Quarantined.CauseB\x13\xbaH\f\x92\x01\t\x10\x14\"\x05\x82\x01\x02\x10\x01\xf0\xd2%\x02R\x06causes\x12Y\n" +
+	"\x06states\x18\x05 \x03(\x0e2,.lianhu.reporting.v1.QuarantinedUpdate.StateB\x13\xbaH\f\x92\x01\t\x10\n" +
+	"\"\x05\x82\x01\x02\x10\x01\xf0\xd2%\x02R\x06states\"\xa5\x01\n" +
+	"\x16ListQuarantineResponse\x12]\n" +
+	"\x13quarantined_updates\x18\x01 \x03(\v2&.lianhu.reporting.v1.QuarantinedUpdateB\x04\xf0\xd2%\x02R\x12quarantinedUpdates\x12,\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken\"\xd8\x01\n" +
+	"\x18ReplayQuarantinedRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x12@\n" +
+	"\x15quarantined_update_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x13quarantinedUpdateId\"\xa4\x01\n" +
+	"\x19ReplayQuarantinedResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12H\n" +
+	"\x05state\x18\x02 \x01(\x0e2,.lianhu.reporting.v1.QuarantinedUpdate.StateB\x04\xf0\xd2%\x02R\x05state\"\x80\x02\n" +
+	"\x18RejectQuarantinedRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x12@\n" +
+	"\x15quarantined_update_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x13quarantinedUpdateId\x12&\n" +
+	"\x06reason\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xd2%\x03R\x06reason\"\xa4\x01\n" +
+	"\x19RejectQuarantinedResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12H\n" +
+	"\x05state\x18\x02 \x01(\x0e2,.lianhu.reporting.v1.QuarantinedUpdate.StateB\x04\xf0\xd2%\x02R\x05state\"\x9d\x02\n" +
+	"\x0fCloseGapRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12&\n" +
+	"\x06source\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xd2%\x02R\x06source\x12!\n" +
+	"\x05epoch\x18\x05 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x05epoch\x12\x1f\n" +
+	"\x04from\x18\x06 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x04from\x12\x1b\n" +
+	"\x02to\x18\a \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x02to\x12&\n" +
+	"\x06reason\x18\b \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xd2%\x03R\x06reason\"h\n" +
+	"\x10CloseGapResponse\x126\n" +
+	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\x12\x1c\n" +
+	"\x06closed\x18\x02 \x01(\x05B\x04\xf0\xd2%\x02R\x06closed2\x9a\t\n" +
 	"\x1aReportingOperationsService\x12\xb1\x01\n" +
 	"\x10ListParkedEvents\x12,.lianhu.reporting.v1.ListParkedEventsRequest\x1a-.lianhu.reporting.v1.ListParkedEventsResponse\"@\xea\xd2%\x17\n" +
 	"\x15operate.parked_events\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/reporting/parkedEvents\x90\x02\x01\x12\xb7\x01\n" +
 	"\x10RetryParkedEvent\x12,.lianhu.reporting.v1.RetryParkedEventRequest\x1a-.lianhu.reporting.v1.RetryParkedEventResponse\"F\xea\xd2%\x17\n" +
-	"\x15operate.parked_events\x82\xd3\xe4\x93\x02%:\x01*\" /v1/reporting/parkedEvents:retryBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x15operate.parked_events\x82\xd3\xe4\x93\x02%:\x01*\" /v1/reporting/parkedEvents:retry\x12\xa6\x01\n" +
+	"\x0eListQuarantine\x12*.lianhu.reporting.v1.ListQuarantineRequest\x1a+.lianhu.reporting.v1.ListQuarantineResponse\";\xea\xd2%\x14\n" +
+	"\x12operate.quarantine\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/reporting/quarantine\x90\x02\x01\x12\xe5\x01\n" +
+	"\x11ReplayQuarantined\x12-.lianhu.reporting.v1.ReplayQuarantinedRequest\x1a..lianhu.reporting.v1.ReplayQuarantinedResponse\"q\xea\xd2%+\n" +
+	"\x12operate.quarantine\x1a\x15quarantined_update_id\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/reporting/quarantine/{quarantined_update_id}:replay\x12\xe5\x01\n" +
+	"\x11RejectQuarantined\x12-.lianhu.reporting.v1.RejectQuarantinedRequest\x1a..lianhu.reporting.v1.RejectQuarantinedResponse\"q\xea\xd2%+\n" +
+	"\x12operate.quarantine\x1a\x15quarantined_update_id\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/reporting/quarantine/{quarantined_update_id}:reject\x12\x94\x01\n" +
+	"\bCloseGap\x12$.lianhu.reporting.v1.CloseGapRequest\x1a%.lianhu.reporting.v1.CloseGapResponse\";\xea\xd2%\r\n" +
+	"\voperate.gap\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/reporting/dispatch:closeGapBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_operations_service_proto_rawDescOnce sync.Once
@@ -292,25 +900,54 @@ func file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_operations_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_operations_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_lianhu_reporting_v1_operations_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_lianhu_reporting_v1_operations_service_proto_goTypes = []any{
-	(*ListParkedEventsRequest)(nil),  // 0: lianhu.reporting.v1.ListParkedEventsRequest
-	(*ListParkedEventsResponse)(nil), // 1: lianhu.reporting.v1.ListParkedEventsResponse
-	(*RetryParkedEventRequest)(nil),  // 2: lianhu.reporting.v1.RetryParkedEventRequest
-	(*RetryParkedEventResponse)(nil), // 3: lianhu.reporting.v1.RetryParkedEventResponse
-	(*v1.ParkedEvent)(nil),           // 4: lianhu.feed.v1.ParkedEvent
+	(*ListParkedEventsRequest)(nil),   // 0: lianhu.reporting.v1.ListParkedEventsRequest
+	(*ListParkedEventsResponse)(nil),  // 1: lianhu.reporting.v1.ListParkedEventsResponse
+	(*RetryParkedEventRequest)(nil),   // 2: lianhu.reporting.v1.RetryParkedEventRequest
+	(*RetryParkedEventResponse)(nil),  // 3: lianhu.reporting.v1.RetryParkedEventResponse
+	(*ListQuarantineRequest)(nil),     // 4: lianhu.reporting.v1.ListQuarantineRequest
+	(*ListQuarantineResponse)(nil),    // 5: lianhu.reporting.v1.ListQuarantineResponse
+	(*ReplayQuarantinedRequest)(nil),  // 6: lianhu.reporting.v1.ReplayQuarantinedRequest
+	(*ReplayQuarantinedResponse)(nil), // 7: lianhu.reporting.v1.ReplayQuarantinedResponse
+	(*RejectQuarantinedRequest)(nil),  // 8: lianhu.reporting.v1.RejectQuarantinedRequest
+	(*RejectQuarantinedResponse)(nil), // 9: lianhu.reporting.v1.RejectQuarantinedResponse
+	(*CloseGapRequest)(nil),           // 10: lianhu.reporting.v1.CloseGapRequest
+	(*CloseGapResponse)(nil),          // 11: lianhu.reporting.v1.CloseGapResponse
+	(*v1.ParkedEvent)(nil),            // 12: lianhu.feed.v1.ParkedEvent
+	(Quarantined_Cause)(0),            // 13: lianhu.reporting.v1.Quarantined.Cause
+	(QuarantinedUpdate_State)(0),      // 14: lianhu.reporting.v1.QuarantinedUpdate.State
+	(*QuarantinedUpdate)(nil),         // 15: lianhu.reporting.v1.QuarantinedUpdate
+	(*v11.Standing)(nil),              // 16: lianhu.custody.v1.Standing
+	(*Hello)(nil),                     // 17: lianhu.reporting.v1.Hello
 }
 var file_lianhu_reporting_v1_operations_service_proto_depIdxs = []int32{
-	4, // 0: lianhu.reporting.v1.ListParkedEventsResponse.parked_events:type_name -> lianhu.feed.v1.ParkedEvent
-	0, // 1: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:input_type -> lianhu.reporting.v1.ListParkedEventsRequest
-	2, // 2: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:input_type -> lianhu.reporting.v1.RetryParkedEventRequest
-	1, // 3: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:output_type -> lianhu.reporting.v1.ListParkedEventsResponse
-	3, // 4: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:output_type -> lianhu.reporting.v1.RetryParkedEventResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	12, // 0: lianhu.reporting.v1.ListParkedEventsResponse.parked_events:type_name -> lianhu.feed.v1.ParkedEvent
+	13, // 1: lianhu.reporting.v1.ListQuarantineRequest.causes:type_name -> lianhu.reporting.v1.Quarantined.Cause
+	14, // 2: lianhu.reporting.v1.ListQuarantineRequest.states:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	15, // 3: lianhu.reporting.v1.ListQuarantineResponse.quarantined_updates:type_name -> lianhu.reporting.v1.QuarantinedUpdate
+	16, // 4: lianhu.reporting.v1.ReplayQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
+	14, // 5: lianhu.reporting.v1.ReplayQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	16, // 6: lianhu.reporting.v1.RejectQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
+	14, // 7: lianhu.reporting.v1.RejectQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	17, // 8: lianhu.reporting.v1.CloseGapResponse.hello:type_name -> lianhu.reporting.v1.Hello
+	0,  // 9: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:input_type -> lianhu.reporting.v1.ListParkedEventsRequest
+	2,  // 10: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:input_type -> lianhu.reporting.v1.RetryParkedEventRequest
+	4,  // 11: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:input_type -> lianhu.reporting.v1.ListQuarantineRequest
+	6,  // 12: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:input_type -> lianhu.reporting.v1.ReplayQuarantinedRequest
+	8,  // 13: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:input_type -> lianhu.reporting.v1.RejectQuarantinedRequest
+	10, // 14: lianhu.reporting.v1.ReportingOperationsService.CloseGap:input_type -> lianhu.reporting.v1.CloseGapRequest
+	1,  // 15: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:output_type -> lianhu.reporting.v1.ListParkedEventsResponse
+	3,  // 16: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:output_type -> lianhu.reporting.v1.RetryParkedEventResponse
+	5,  // 17: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:output_type -> lianhu.reporting.v1.ListQuarantineResponse
+	7,  // 18: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:output_type -> lianhu.reporting.v1.ReplayQuarantinedResponse
+	9,  // 19: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:output_type -> lianhu.reporting.v1.RejectQuarantinedResponse
+	11, // 20: lianhu.reporting.v1.ReportingOperationsService.CloseGap:output_type -> lianhu.reporting.v1.CloseGapResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_operations_service_proto_init() }
@@ -318,13 +955,15 @@ func file_lianhu_reporting_v1_operations_service_proto_init() {
 	if File_lianhu_reporting_v1_operations_service_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_dispatch_service_proto_init()
+	file_lianhu_reporting_v1_quarantine_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_operations_service_proto_rawDesc), len(file_lianhu_reporting_v1_operations_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

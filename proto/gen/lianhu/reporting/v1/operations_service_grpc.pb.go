@@ -19,8 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReportingOperationsService_ListParkedEvents_FullMethodName = "/lianhu.reporting.v1.ReportingOperationsService/ListParkedEvents"
-	ReportingOperationsService_RetryParkedEvent_FullMethodName = "/lianhu.reporting.v1.ReportingOperationsService/RetryParkedEvent"
+	ReportingOperationsService_ListParkedEvents_FullMethodName  = "/lianhu.reporting.v1.ReportingOperationsService/ListParkedEvents"
+	ReportingOperationsService_RetryParkedEvent_FullMethodName  = "/lianhu.reporting.v1.ReportingOperationsService/RetryParkedEvent"
+	ReportingOperationsService_ListQuarantine_FullMethodName    = "/lianhu.reporting.v1.ReportingOperationsService/ListQuarantine"
+	ReportingOperationsService_ReplayQuarantined_FullMethodName = "/lianhu.reporting.v1.ReportingOperationsService/ReplayQuarantined"
+	ReportingOperationsService_RejectQuarantined_FullMethodName = "/lianhu.reporting.v1.ReportingOperationsService/RejectQuarantined"
+	ReportingOperationsService_CloseGap_FullMethodName          = "/lianhu.reporting.v1.ReportingOperationsService/CloseGap"
 )
 
 // ReportingOperationsServiceClient is the client API for ReportingOperationsService service.
@@ -35,6 +39,27 @@ type ReportingOperationsServiceClient interface {
 	// RetryParkedEvent lets the follower apply a parked event again, and then those behind it on the same subject. Callable by: operator.
 	// Custody and clocks: none until the event is applied. Errors: PARKED_EVENT_NOT_FOUND.
 	RetryParkedEvent(ctx context.Context, in *RetryParkedEventRequest, opts ...grpc.CallOption) (*RetryParkedEventResponse, error)
+	// ListQuarantine lists updates of dispatch systems that were kept apart, newest first; never what they say. Callable by: operator.
+	// Custody and clocks: none. Errors: PAGE_TOKEN_INVALID.
+	ListQuarantine(ctx context.Context, in *ListQuarantineRequest, opts ...grpc.CallOption) (*ListQuarantineResponse, error)
+	// ReplayQuarantined reads a kept update again, by the rules and the district's data of now: after the division was loaded, the report was
+	// stored, the time it names has come or the defect was mended. What it says is folded into its incident under its own incident version,
+	// epoch and number, so the incident is the same as if it had never been kept apart. Its number is no longer answered as quarantined.
+	//
+	// Content that came under a spent or voided number (CONFLICT, VOIDED) is never replayed: it would stand in the fold where another update
+	// stands already, and which one counts would depend on when the operator acted. The source sends it again under a new number.
+	// Callable by: operator. Custody: the quarantined update is closed; the incident as for PushIncidentUpdateBatch. Clock:
+	// `incident.handle`. Errors: NOT_FOUND, ETAG_MISMATCH, STATE_FORBIDS, QUARANTINE_NOT_REPLAYABLE, QUARANTINE_CAUSE_PERSISTS,
+	// CONTENTION, REQUEST_ID_REUSED.
+	ReplayQuarantined(ctx context.Context, in *ReplayQuarantinedRequest, opts ...grpc.CallOption) (*ReplayQuarantinedResponse, error)
+	// RejectQuarantined settles a kept update that will never be used. It stays stored with the reason. Callable by: operator. Custody: the
+	// quarantined update is closed. Clocks: none. Errors: NOT_FOUND, ETAG_MISMATCH, STATE_FORBIDS, REQUEST_ID_REUSED.
+	RejectQuarantined(ctx context.Context, in *RejectQuarantinedRequest, opts ...grpc.CallOption) (*RejectQuarantinedResponse, error)
+	// CloseGap gives up missing numbers of a source in its place, as a Void of the source would: they count as durable, and an update that still
+	// comes under one of them is quarantined as VOIDED. Numbers in the range that are spent already stay as they are. Callable by: operator.
+	// Custody and clocks: none. Errors: NOT_FOUND for a source that never pushed, DISPATCH_EPOCH_STALE, DISPATCH_GAP_UNKNOWN, FIELD_INVALID,
+	// REQUEST_ID_REUSED.
+	CloseGap(ctx context.Context, in *CloseGapRequest, opts ...grpc.CallOption) (*CloseGapResponse, error)
 }
 
 type reportingOperationsServiceClient struct {
@@ -65,6 +90,46 @@ func (c *reportingOperationsServiceClient) RetryParkedEvent(ctx context.Context,
 	return out, nil
 }
 
+func (c *reportingOperationsServiceClient) ListQuarantine(ctx context.Context, in *ListQuarantineRequest, opts ...grpc.CallOption) (*ListQuarantineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListQuarantineResponse)
+	err := c.cc.Invoke(ctx, ReportingOperationsService_ListQuarantine_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportingOperationsServiceClient) ReplayQuarantined(ctx context.Context, in *ReplayQuarantinedRequest, opts ...grpc.CallOption) (*ReplayQuarantinedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayQuarantinedResponse)
+	err := c.cc.Invoke(ctx, ReportingOperationsService_ReplayQuarantined_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportingOperationsServiceClient) RejectQuarantined(ctx context.Context, in *RejectQuarantinedRequest, opts ...grpc.CallOption) (*RejectQuarantinedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RejectQuarantinedResponse)
+	err := c.cc.Invoke(ctx, ReportingOperationsService_RejectQuarantined_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportingOperationsServiceClient) CloseGap(ctx context.Context, in *CloseGapRequest, opts ...grpc.CallOption) (*CloseGapResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CloseGapResponse)
+	err := c.cc.Invoke(ctx, ReportingOperationsService_CloseGap_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReportingOperationsServiceServer is the server API for ReportingOperationsService service.
 // All implementations must embed UnimplementedReportingOperationsServiceServer
 // for forward compatibility.
@@ -77,6 +142,27 @@ type ReportingOperationsServiceServer interface {
 	// RetryParkedEvent lets the follower apply a parked event again, and then those behind it on the same subject. Callable by: operator.
 	// Custody and clocks: none until the event is applied. Errors: PARKED_EVENT_NOT_FOUND.
 	RetryParkedEvent(context.Context, *RetryParkedEventRequest) (*RetryParkedEventResponse, error)
+	// ListQuarantine lists updates of dispatch systems that were kept apart, newest first; never what they say. Callable by: operator.
+	// Custody and clocks: none. Errors: PAGE_TOKEN_INVALID.
+	ListQuarantine(context.Context, *ListQuarantineRequest) (*ListQuarantineResponse, error)
+	// ReplayQuarantined reads a kept update again, by the rules and the district's data of now: after the division was loaded, the report was
+	// stored, the time it names has come or the defect was mended. What it says is folded into its incident under its own incident version,
+	// epoch and number, so the incident is the same as if it had never been kept apart. Its number is no longer answered as quarantined.
+	//
+	// Content that came under a spent or voided number (CONFLICT, VOIDED) is never replayed: it would stand in the fold where another update
+	// stands already, and which one counts would depend on when the operator acted. The source sends it again under a new number.
+	// Callable by: operator. Custody: the quarantined update is closed; the incident as for PushIncidentUpdateBatch. Clock:
+	// `incident.handle`. Errors: NOT_FOUND, ETAG_MISMATCH, STATE_FORBIDS, QUARANTINE_NOT_REPLAYABLE, QUARANTINE_CAUSE_PERSISTS,
+	// CONTENTION, REQUEST_ID_REUSED.
+	ReplayQuarantined(context.Context, *ReplayQuarantinedRequest) (*ReplayQuarantinedResponse, error)
+	// RejectQuarantined settles a kept update that will never be used. It stays stored with the reason. Callable by: operator. Custody: the
+	// quarantined update is closed. Clocks: none. Errors: NOT_FOUND, ETAG_MISMATCH, STATE_FORBIDS, REQUEST_ID_REUSED.
+	RejectQuarantined(context.Context, *RejectQuarantinedRequest) (*RejectQuarantinedResponse, error)
+	// CloseGap gives up missing numbers of a source in its place, as a Void of the source would: they count as durable, and an update that still
+	// comes under one of them is quarantined as VOIDED. Numbers in the range that are spent already stay as they are. Callable by: operator.
+	// Custody and clocks: none. Errors: NOT_FOUND for a source that never pushed, DISPATCH_EPOCH_STALE, DISPATCH_GAP_UNKNOWN, FIELD_INVALID,
+	// REQUEST_ID_REUSED.
+	CloseGap(context.Context, *CloseGapRequest) (*CloseGapResponse, error)
 	mustEmbedUnimplementedReportingOperationsServiceServer()
 }
 
@@ -92,6 +178,18 @@ func (UnimplementedReportingOperationsServiceServer) ListParkedEvents(context.Co
 }
 func (UnimplementedReportingOperationsServiceServer) RetryParkedEvent(context.Context, *RetryParkedEventRequest) (*RetryParkedEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryParkedEvent not implemented")
+}
+func (UnimplementedReportingOperationsServiceServer) ListQuarantine(context.Context, *ListQuarantineRequest) (*ListQuarantineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListQuarantine not implemented")
+}
+func (UnimplementedReportingOperationsServiceServer) ReplayQuarantined(context.Context, *ReplayQuarantinedRequest) (*ReplayQuarantinedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayQuarantined not implemented")
+}
+func (UnimplementedReportingOperationsServiceServer) RejectQuarantined(context.Context, *RejectQuarantinedRequest) (*RejectQuarantinedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RejectQuarantined not implemented")
+}
+func (UnimplementedReportingOperationsServiceServer) CloseGap(context.Context, *CloseGapRequest) (*CloseGapResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseGap not implemented")
 }
 func (UnimplementedReportingOperationsServiceServer) mustEmbedUnimplementedReportingOperationsServiceServer() {
 }
@@ -151,6 +249,78 @@ func _ReportingOperationsService_RetryParkedEvent_Handler(srv interface{}, ctx c
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportingOperationsService_ListQuarantine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListQuarantineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportingOperationsServiceServer).ListQuarantine(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportingOperationsService_ListQuarantine_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportingOperationsServiceServer).ListQuarantine(ctx, req.(*ListQuarantineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReportingOperationsService_ReplayQuarantined_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayQuarantinedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportingOperationsServiceServer).ReplayQuarantined(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportingOperationsService_ReplayQuarantined_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportingOperationsServiceServer).ReplayQuarantined(ctx, req.(*ReplayQuarantinedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReportingOperationsService_RejectQuarantined_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RejectQuarantinedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportingOperationsServiceServer).RejectQuarantined(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportingOperationsService_RejectQuarantined_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportingOperationsServiceServer).RejectQuarantined(ctx, req.(*RejectQuarantinedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReportingOperationsService_CloseGap_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseGapRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportingOperationsServiceServer).CloseGap(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportingOperationsService_CloseGap_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportingOperationsServiceServer).CloseGap(ctx, req.(*CloseGapRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReportingOperationsService_ServiceDesc is the grpc.ServiceDesc for ReportingOperationsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -165,6 +335,22 @@ var ReportingOperationsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RetryParkedEvent",
 			Handler:    _ReportingOperationsService_RetryParkedEvent_Handler,
+		},
+		{
+			MethodName: "ListQuarantine",
+			Handler:    _ReportingOperationsService_ListQuarantine_Handler,
+		},
+		{
+			MethodName: "ReplayQuarantined",
+			Handler:    _ReportingOperationsService_ReplayQuarantined_Handler,
+		},
+		{
+			MethodName: "RejectQuarantined",
+			Handler:    _ReportingOperationsService_RejectQuarantined_Handler,
+		},
+		{
+			MethodName: "CloseGap",
+			Handler:    _ReportingOperationsService_CloseGap_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

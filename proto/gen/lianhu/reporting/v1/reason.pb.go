@@ -79,6 +79,13 @@ const (
 	// The source has not read its acknowledgements for 30 seconds of machine time; connect again and go on from the Hello.
 	// Metadata: {"source":"police:dispatch"}.
 	Reason_REASON_DISPATCH_ACKS_UNREAD Reason = 24
+	// The update came under a spent or voided number; it cannot count beside what stands there. The source sends it again under a new number.
+	// Metadata: {"cause":"CONFLICT"}.
+	Reason_REASON_QUARANTINE_NOT_REPLAYABLE Reason = 40
+	// The update still cannot be used, for the cause named. Metadata: {"cause":"DIVISION_UNKNOWN"}.
+	Reason_REASON_QUARANTINE_CAUSE_PERSISTS Reason = 41
+	// The range holds no missing number, or reaches to or above the greatest number the source has sent. Metadata: {"source":"police:dispatch"}.
+	Reason_REASON_DISPATCH_GAP_UNKNOWN Reason = 42
 )
 
 // Enum value maps for Reason.
@@ -109,6 +116,9 @@ var (
 		22: "REASON_DISPATCH_FRAME_UNREADABLE",
 		23: "REASON_DISPATCH_SEQUENCE_AHEAD",
 		24: "REASON_DISPATCH_ACKS_UNREAD",
+		40: "REASON_QUARANTINE_NOT_REPLAYABLE",
+		41: "REASON_QUARANTINE_CAUSE_PERSISTS",
+		42: "REASON_DISPATCH_GAP_UNKNOWN",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                0,
@@ -136,6 +146,9 @@ var (
 		"REASON_DISPATCH_FRAME_UNREADABLE":  22,
 		"REASON_DISPATCH_SEQUENCE_AHEAD":    23,
 		"REASON_DISPATCH_ACKS_UNREAD":       24,
+		"REASON_QUARANTINE_NOT_REPLAYABLE":  40,
+		"REASON_QUARANTINE_CAUSE_PERSISTS":  41,
+		"REASON_DISPATCH_GAP_UNKNOWN":       42,
 	}
 )
 
@@ -170,7 +183,7 @@ var File_lianhu_reporting_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xe0\x0e\n" +
+	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xfc\x10\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x18REASON_SITUATION_UNKNOWN\x10\x01\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15情形代码不存在\x12`\n" +
@@ -197,7 +210,10 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"!REASON_DISPATCH_STREAM_SUPERSEDED\x10\x15\x1a)\xfa\xd2%%\b\a\x12!同一来源已建立新的连接\x12j\n" +
 	" REASON_DISPATCH_FRAME_UNREADABLE\x10\x16\x1aD\xfa\xd2%@\b\x01\x12<数据帧无法解析，请修正后重发或作废该编号\x12\\\n" +
 	"\x1eREASON_DISPATCH_SEQUENCE_AHEAD\x10\x17\x1a8\xfa\xd2%4\b\x06\x120编号超前过多，请先补齐或作废缺号\x12S\n" +
-	"\x1bREASON_DISPATCH_ACKS_UNREAD\x10\x18\x1a2\xfa\xd2%.\b\b\x12*确认消息未被读取，连接已断开BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x1bREASON_DISPATCH_ACKS_UNREAD\x10\x18\x1a2\xfa\xd2%.\b\b\x12*确认消息未被读取，连接已断开\x12\x82\x01\n" +
+	" REASON_QUARANTINE_NOT_REPLAYABLE\x10(\x1a\\\xfa\xd2%X\b\x06\x12T该报文与已用编号冲突，不能重放，请由来源系统以新编号重发\x12U\n" +
+	" REASON_QUARANTINE_CAUSE_PERSISTS\x10)\x1a/\xfa\xd2%+\b\x06\x12'隔离原因仍然存在，不能重放\x12>\n" +
+	"\x1bREASON_DISPATCH_GAP_UNKNOWN\x10*\x1a\x1d\xfa\xd2%\x19\b\x06\x12\x15该区间没有缺号BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reason_proto_rawDescOnce sync.Once
