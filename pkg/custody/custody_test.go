@@ -18,6 +18,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/internal/specimen"
 	specimenv1 "github.com/lianhu/lianhu/pkg/internal/specimen/v1"
+	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/pgtest"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
@@ -166,14 +167,14 @@ func TestTheWorkListShowsWhatIsMineAndWhatIsOfferedByDeadline(t *testing.T) {
 	d := openDesk(t)
 	late, offered, soon := d.open(t, "N-1", 9, ""), d.open(t, "N-2", 5, "health"), d.open(t, "N-3", 1, "")
 	sources := []custody.Source{specimen.Source()}
-	list := func(unit string, side custodyv1.Side, after *custody.After, limit int) (ids []string, last *custody.After) {
+	list := func(unit string, side custodyv1.Side, after *pagetoken.After, limit int) (ids []string, last *pagetoken.After) {
 		items, err := custody.ListWork(t.Context(), d.DB, sources, unit, &custodyv1.WorkFilter{Side: side}, after, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, item := range items {
 			ids = append(ids, item.GetStanding().GetId())
-			last = &custody.After{Deadline: item.GetStanding().GetDeadline().AsTime(), ID: item.GetStanding().GetId()}
+			last = &pagetoken.After{Time: item.GetStanding().GetDeadline().AsTime(), ID: item.GetStanding().GetId()}
 			if item.GetKind() != "ticket" || item.GetState() != "OPEN" || item.GetStanding().GetEtag() == "" {
 				t.Errorf("line %v", item)
 			}

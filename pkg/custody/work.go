@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -9,20 +10,49 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
+	"github.com/lianhu/lianhu/pkg/seal"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 )
 
-// After is the sort key of the last line shown of a work list; nil for the first page.
-type After struct {
-	Deadline time.Time
-	ID       string
+// WorkRequest is the request of ListWork in every area.
+type WorkRequest interface {
+	pagetoken.Request
+	GetFilter() *custodyv1.WorkFilter
+}
+
+// Work answers ListWork: a page of what the caller holds or is offered, or, for a service of the suite, of what any unit does. Another
+// unit's work looks like none, and so does that of a unit which is not there.
+func Work(ctx context.Context, q Querier, keys *seal.Keys, sources []Source, request WorkRequest) (items []*custodyv1.WorkItem, next string, err error) {
+	caller := access.FromContext(ctx)
+	page, err := pagetoken.Open(ctx, keys, request, 2)
+	if err != nil {
+		return nil, "", err
+	}
+	unit := cmp.Or(request.GetFilter().GetUnit(), caller.Unit)
+	if unit != caller.Unit && caller.Service == "" {
+		return nil, "", nil
+	}
+	after, err := page.After()
+	if err != nil {
+		return nil, "", err
+	}
+	items, err = ListWork(ctx, q, sources, unit, request.GetFilter(), after, page.Size+1)
+	if err != nil {
+		return nil, "", err
+	}
+	items, next = pagetoken.Show(page, items, func(i *custodyv1.WorkItem) []string {
+		return pagetoken.TimeKey(i.GetStanding().GetDeadline().AsTime(), i.GetStanding().GetId())
+	})
+	return items, next, nil
 }
 
 // ListWork gives at most limit items that the unit holds or is offered, by deadline, then id. Every item table needs the
 // indexes (holder, deadline, id) and (offered_to, deadline, id).
-func ListWork(ctx context.Context, q Querier, sources []Source, unit string, filter *custodyv1.WorkFilter, after *After, limit int) ([]*custodyv1.WorkItem, error) {
-	from := After{Deadline: time.Unix(0, 0), ID: "00000000-0000-0000-0000-000000000000"}
+func ListWork(ctx context.Context, q Querier, sources []Source, unit string, filter *custodyv1.WorkFilter, after *pagetoken.After, limit int) ([]*custodyv1.WorkItem, error) {
+	from := pagetoken.After{Time: time.Unix(0, 0), ID: "00000000-0000-0000-0000-000000000000"}
 	if after != nil {
 		from = *after
 	}
@@ -41,7 +71,7 @@ func ListWork(ctx context.Context, q Querier, sources []Source, unit string, fil
 				ORDER BY deadline, %s.id LIMIT $5)`, n, s.Table, side, s.Table))
 		}
 	}
-	rows, err := q.Query(ctx, "SELECT * FROM ("+strings.Join(branches, " UNION ")+") AS work ORDER BY deadline, id LIMIT $5", unit, from.Deadline, from.ID, matter, limit)
+	rows, err := q.Query(ctx, "SELECT * FROM ("+strings.Join(branches, " UNION ")+") AS work ORDER BY deadline, id LIMIT $5", unit, from.Time, from.ID, matter, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/command"
-	"github.com/lianhu/lianhu/pkg/fault"
-	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 )
 
@@ -87,7 +85,7 @@ func (f *Follower) Retry(ctx context.Context, seq int64) error {
 	var kind, id string
 	err := f.DB.QueryRow(ctx, "SELECT subject_kind, subject_id::text FROM parked_event WHERE follower = $1 AND seq = $2", f.Name, seq).Scan(&kind, &id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fault.New(faultv1.Reason_REASON_PARKED_EVENT_NOT_FOUND, "no such parked event")
+		return notParked()
 	}
 	if err != nil {
 		return fmt.Errorf("feed: parked event: %w", err)

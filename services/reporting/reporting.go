@@ -77,11 +77,8 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 	tables := store.NewTables()
 	followers := []*feed.Follower{follow.Registry(r.Engine, tables, registry), follow.Referral(r.Engine, tables, referral)}
 	desk := &rpc.Desk{
-		Engine: r.Engine, Tables: tables, Vault: vault, District: r.District, Feed: r.Feed, Followers: map[string]*feed.Follower{},
+		Engine: r.Engine, Tables: tables, Vault: vault, District: r.District, Feed: r.Feed, Followers: followers,
 		Validate: func(m proto.Message) error { return validator.Validate(m) }, Version: r.Version,
-	}
-	for _, f := range followers {
-		desk.Followers[f.Name] = f
 	}
 	dispatch := rpc.NewDispatch(desk)
 	return service.Parts{

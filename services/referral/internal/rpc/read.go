@@ -2,9 +2,6 @@ package rpc
 
 import (
 	"context"
-	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/audit"
@@ -104,88 +101,28 @@ func show[M item](ctx context.Context, s *Service, t *row.Table[M], action strin
 	return audit.Read(ctx, s.Engine, looks...)
 }
 
-// page is what every list request has.
-type page interface {
-	proto.Message
-	GetPageSize() int32
-	GetPageToken() string
-}
-
-func list[M item](ctx context.Context, s *Service, t *row.Table[M], action string, filter store.Filter, q page) (rows []M, next string, err error) {
+func list[M item](ctx context.Context, s *Service, t *row.Table[M], action string, filter store.Filter, q pagetoken.Request) (rows []M, next string, err error) {
 	caller := access.FromContext(ctx)
-	size, scope, key, err := s.open(ctx, q, 2)
+	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 2)
 	if err != nil {
 		return nil, "", err
 	}
-	var after *store.After
-	if key != nil {
-		if after, err = afterOf(key); err != nil {
-			return nil, "", err
-		}
-	}
-	rows, err = store.List(ctx, s.Engine.DB, s.Engine.Keys, t, caller.Scope(action), filter, after, size+1)
+	after, err := page.After()
 	if err != nil {
 		return nil, "", err
 	}
-	if len(rows) > size {
-		rows = rows[:size]
-		last := rows[size-1]
-		next = pagetoken.Make(s.Engine.Keys, scope, last.GetCreateTime().AsTime().Format(time.RFC3339Nano), last.GetStanding().GetId())
+	rows, err = store.List(ctx, s.Engine.DB, s.Engine.Keys, t, caller.Scope(action), filter, after, page.Size+1)
+	if err != nil {
+		return nil, "", err
 	}
+	rows, next = pagetoken.Show(page, rows, func(m M) []string { return pagetoken.TimeKey(m.GetCreateTime().AsTime(), m.GetStanding().GetId()) })
 	return rows, next, show(ctx, s, t, action, rows...)
-}
-
-// open reads the page fields of a list request: how many rows, what a token is bound to, and the key of the row to go on after.
-func (s *Service) open(ctx context.Context, q page, parts int) (size int, scope []byte, key []string, err error) {
-	caller := access.FromContext(ctx)
-	if size, err = pagetoken.Size(q.GetPageSize()); err != nil {
-		return 0, nil, nil, err
-	}
-	if scope, err = pagetoken.Scope(caller.Method, caller.Unit+"/"+caller.System, q); err != nil {
-		return 0, nil, nil, err
-	}
-	key, err = pagetoken.Read(s.Engine.Keys, scope, q.GetPageToken(), parts)
-	return size, scope, key, err
 }
 
 // ListWork implements the contract.
 func (s *Service) ListWork(ctx context.Context, q *referralv1.ListWorkRequest) (*referralv1.ListWorkResponse, error) {
-	caller := access.FromContext(ctx)
-	size, scope, key, err := s.open(ctx, q, 2)
-	if err != nil {
-		return nil, err
-	}
-	unit := q.GetFilter().GetUnit()
-	if unit == "" {
-		unit = caller.Unit
-	}
-	if unit != caller.Unit && caller.Service == "" {
-		return &referralv1.ListWorkResponse{}, nil // another unit's work looks like none
-	}
-	var after *custody.After
-	if key != nil {
-		from, err := afterOf(key)
-		if err != nil {
-			return nil, err
-		}
-		after = &custody.After{Deadline: from.CreateTime, ID: from.ID}
-	}
-	items, err := custody.ListWork(ctx, s.Engine.DB, s.Tables.Sources(), unit, q.GetFilter(), after, size+1)
-	if err != nil {
-		return nil, err
-	}
-	answer := &referralv1.ListWorkResponse{Items: items}
-	if len(items) > size {
-		answer.Items = items[:size]
-		last := items[size-1].GetStanding()
-		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, last.GetDeadline().AsTime().Format(time.RFC3339Nano), last.GetId())
-	}
-	return answer, nil
-}
-
-func afterOf(key []string) (*store.After, error) {
-	at, err := time.Parse(time.RFC3339Nano, key[0])
-	return &store.After{CreateTime: at, ID: key[1]}, err
+	items, next, err := custody.Work(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Sources(), q)
+	return &referralv1.ListWorkResponse{Items: items, NextPageToken: next}, err
 }
 
 // GetCustodyHistory implements the contract. Who may read the item may read its history, and so may whoever has it on the work

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/promise"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/schema"
@@ -90,12 +91,6 @@ func Involved(ctx context.Context, q Querier, unit string, matters ...string) (m
 	return involved, err
 }
 
-// After is the sort key of the last row of a page; nil for the first page.
-type After struct {
-	CreateTime time.Time
-	ID         string
-}
-
 // Filter narrows a list. Zero values do not.
 type Filter struct {
 	// State number.
@@ -108,7 +103,7 @@ type Filter struct {
 }
 
 // List gives at most limit rows in scope that pass the filter, newest first.
-func List[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], scope access.Scope, filter Filter, after *After, limit int) ([]M, error) {
+func List[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], scope access.Scope, filter Filter, after *pagetoken.After, limit int) ([]M, error) {
 	condition, args := scope.Where(t.Name, false, 1)
 	where := func(sql string, arg any) {
 		args = append(args, arg)
@@ -130,7 +125,7 @@ func List[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *r
 		where("need =", filter.Need)
 	}
 	if after != nil {
-		args = append(args, after.CreateTime, after.ID)
+		args = append(args, after.Time, after.ID)
 		condition += " AND (" + t.Name + ".create_time, " + t.Name + ".id) < ($" + strconv.Itoa(len(args)-1) + ", $" + strconv.Itoa(len(args)) + "::uuid)"
 	}
 	args = append(args, limit)

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -60,24 +59,20 @@ func (s *Service) ListChildren(ctx context.Context, q *registryv1.ListChildrenRe
 			}
 		}
 	}
-	size, scope, key, err := s.open(ctx, q, 2)
+	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 2)
 	if err != nil {
 		return nil, err
 	}
-	from, err := after(key)
+	from, err := page.After()
 	if err != nil {
 		return nil, err
 	}
-	children, err := s.Tables.ListChildren(ctx, s.Engine.DB, s.Engine.Keys, access.FromContext(ctx).Scope(actionRead), filter, from, size+1)
+	children, err := s.Tables.ListChildren(ctx, s.Engine.DB, s.Engine.Keys, access.FromContext(ctx).Scope(actionRead), filter, from, page.Size+1)
 	if err != nil {
 		return nil, err
 	}
-	answer := &registryv1.ListChildrenResponse{Children: children}
-	if len(children) > size {
-		last := children[size-1]
-		answer.Children, answer.NextPageToken = children[:size], s.next(scope, last.GetCreateTime().AsTime(), last.GetId())
-	}
-	for _, c := range answer.GetChildren() {
+	children, next := pagetoken.Show(page, children, func(c *registryv1.Child) []string { return pagetoken.TimeKey(c.GetCreateTime().AsTime(), c.GetId()) })
+	for _, c := range children {
 		f, err := s.facts(ctx, c)
 		if err != nil {
 			return nil, err
@@ -86,7 +81,7 @@ func (s *Service) ListChildren(ctx context.Context, q *registryv1.ListChildrenRe
 			return nil, err
 		}
 	}
-	return answer, nil
+	return &registryv1.ListChildrenResponse{Children: children, NextPageToken: next}, nil
 }
 
 // GetBinding implements the contract.
@@ -110,32 +105,24 @@ type interval interface {
 }
 
 // ofChild is a page of intervals of a child that the caller may read.
-func ofChild[M interval](ctx context.Context, s *Service, t *row.Table[M], child, condition string, more []any, q interface {
-	proto.Message
-	GetPageSize() int32
-	GetPageToken() string
-},
-) (rows []M, token string, err error) {
+func ofChild[M interval](ctx context.Context, s *Service, t *row.Table[M], child, condition string, more []any, q pagetoken.Request) (rows []M, token string, err error) {
 	_, f, err := s.child(ctx, child, actionRead)
 	if err != nil {
 		return nil, "", err
 	}
-	size, scope, key, err := s.open(ctx, q, 2)
+	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 2)
 	if err != nil {
 		return nil, "", err
 	}
 	var from *store.AfterDay
-	if key != nil {
-		from = &store.AfterDay{Day: key[0], ID: key[1]}
+	if page.Key != nil {
+		from = &store.AfterDay{Day: page.Key[0], ID: page.Key[1]}
 	}
-	rows, err = store.OfChild(ctx, s.Engine.DB, s.Engine.Keys, t, child, condition, more, from, size+1)
+	rows, err = store.OfChild(ctx, s.Engine.DB, s.Engine.Keys, t, child, condition, more, from, page.Size+1)
 	if err != nil {
 		return nil, "", err
 	}
-	if len(rows) > size {
-		last := rows[size-1]
-		rows, token = rows[:size], pagetoken.Make(s.Engine.Keys, scope, last.GetFrom(), last.GetId())
-	}
+	rows, token = pagetoken.Show(page, rows, func(m M) []string { return []string{m.GetFrom(), m.GetId()} })
 	return rows, token, show(ctx, s, t, f, rows...)
 }
 
@@ -164,27 +151,23 @@ func (s *Service) ListVisits(ctx context.Context, q *registryv1.ListVisitsReques
 	if err != nil {
 		return nil, err
 	}
-	size, scope, key, err := s.open(ctx, q, 2)
+	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 2)
 	if err != nil {
 		return nil, err
 	}
-	from, err := after(key)
+	from, err := page.After()
 	if err != nil {
 		return nil, err
 	}
-	visits, err := store.ListVisits(ctx, s.Engine.DB, s.Engine.Keys, q.GetChildId(), from, size+1)
+	visits, err := store.ListVisits(ctx, s.Engine.DB, s.Engine.Keys, q.GetChildId(), from, page.Size+1)
 	if err != nil {
 		return nil, err
 	}
-	answer := &registryv1.ListVisitsResponse{Visits: visits}
-	if len(visits) > size {
-		last := visits[size-1]
-		answer.Visits, answer.NextPageToken = visits[:size], s.next(scope, last.GetRecordTime().AsTime(), last.GetId())
-	}
-	for _, v := range answer.GetVisits() {
+	visits, next := pagetoken.Show(page, visits, func(v *registryv1.Visit) []string { return pagetoken.TimeKey(v.GetRecordTime().AsTime(), v.GetId()) })
+	for _, v := range visits {
 		access.Mask(v, access.FromContext(ctx).Class(actionRead, f))
 	}
-	return answer, show(ctx, s, s.Tables.Children, f, c)
+	return &registryv1.ListVisitsResponse{Visits: visits, NextPageToken: next}, show(ctx, s, s.Tables.Children, f, c)
 }
 
 // GetVisitPlan implements the contract.
@@ -202,37 +185,8 @@ func (s *Service) GetVisitPlan(ctx context.Context, q *registryv1.GetVisitPlanRe
 
 // ListWork implements the contract.
 func (s *Service) ListWork(ctx context.Context, q *registryv1.ListWorkRequest) (*registryv1.ListWorkResponse, error) {
-	caller := access.FromContext(ctx)
-	size, scope, key, err := s.open(ctx, q, 2)
-	if err != nil {
-		return nil, err
-	}
-	unit := q.GetFilter().GetUnit()
-	if unit == "" {
-		unit = caller.Unit
-	}
-	if unit != caller.Unit && caller.Service == "" {
-		return &registryv1.ListWorkResponse{}, nil // another unit's work looks like none
-	}
-	from, err := after(key)
-	if err != nil {
-		return nil, err
-	}
-	var behind *custody.After
-	if from != nil {
-		behind = &custody.After{Deadline: from.CreateTime, ID: from.ID}
-	}
-	items, err := custody.ListWork(ctx, s.Engine.DB, s.Tables.Sources(), unit, q.GetFilter(), behind, size+1)
-	if err != nil {
-		return nil, err
-	}
-	answer := &registryv1.ListWorkResponse{Items: items}
-	if len(items) > size {
-		answer.Items = items[:size]
-		last := items[size-1].GetStanding()
-		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, last.GetDeadline().AsTime().Format(time.RFC3339Nano), last.GetId())
-	}
-	return answer, nil
+	items, next, err := custody.Work(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Sources(), q)
+	return &registryv1.ListWorkResponse{Items: items, NextPageToken: next}, err
 }
 
 // GetCustodyHistory implements the contract. Who may read the child may read the history of its plan, and so may who holds it.

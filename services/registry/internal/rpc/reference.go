@@ -23,30 +23,24 @@ import (
 
 // reference gives a page of reference data in the contract's form. It changes with the district package only, so the token is
 // a position.
-func reference[T, M any](ctx context.Context, s *Service, all []T, q interface {
-	proto.Message
-	GetPageSize() int32
-	GetPageToken() string
-}, to func(T) M,
-) (page []M, token string, err error) {
-	size, scope, key, err := s.open(ctx, q, 1)
+func reference[T, M any](ctx context.Context, s *Service, all []T, q pagetoken.Request, to func(T) M) (shown []M, token string, err error) {
+	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 1)
 	if err != nil {
 		return nil, "", err
 	}
 	from := 0
-	if key != nil {
-		if from, err = strconv.Atoi(key[0]); err != nil {
+	if page.Key != nil {
+		if from, err = strconv.Atoi(page.Key[0]); err != nil {
 			return nil, "", err
 		}
 	}
-	end := min(from+size, len(all))
-	for _, entry := range all[min(from, len(all)):end] {
-		page = append(page, to(entry))
+	from = min(from, len(all))
+	rest := all[from:min(from+page.Size+1, len(all))]
+	rest, token = pagetoken.Show(page, rest, func(T) []string { return []string{strconv.Itoa(from + page.Size)} })
+	for _, entry := range rest {
+		shown = append(shown, to(entry))
 	}
-	if end < len(all) {
-		token = pagetoken.Make(s.Engine.Keys, scope, strconv.Itoa(end))
-	}
-	return page, token, nil
+	return shown, token, nil
 }
 
 func day(d calendar.Date) string {

@@ -4,7 +4,6 @@ package rpc
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/feed"
-	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
@@ -87,35 +85,3 @@ func show[M proto.Message](ctx context.Context, s *Service, t *row.Table[M], f a
 
 // today is the day by business time.
 func (s *Service) today() calendar.Date { return calendar.Today(s.Engine.Now()) }
-
-// open checks a list request: how many rows, what its token is bound to, and where the page begins.
-func (s *Service) open(ctx context.Context, q interface {
-	proto.Message
-	GetPageSize() int32
-	GetPageToken() string
-}, parts int,
-) (size int, scope []byte, key []string, err error) {
-	caller := access.FromContext(ctx)
-	if size, err = pagetoken.Size(q.GetPageSize()); err != nil {
-		return 0, nil, nil, err
-	}
-	if scope, err = pagetoken.Scope(caller.Method, caller.Unit+"/"+caller.System, q); err != nil {
-		return 0, nil, nil, err
-	}
-	key, err = pagetoken.Read(s.Engine.Keys, scope, q.GetPageToken(), parts)
-	return size, scope, key, err
-}
-
-// after reads the sort key of the contract's lists: creation time and id.
-func after(key []string) (*store.After, error) {
-	if key == nil {
-		return nil, nil
-	}
-	when, err := time.Parse(time.RFC3339Nano, key[0])
-	return &store.After{CreateTime: when, ID: key[1]}, err
-}
-
-// next makes the token behind the last row shown.
-func (s *Service) next(scope []byte, created time.Time, id string) string {
-	return pagetoken.Make(s.Engine.Keys, scope, created.UTC().Format(time.RFC3339Nano), id)
-}

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
@@ -26,7 +27,7 @@ type Filter struct {
 }
 
 // ListChildren gives at most limit children in scope that pass the filter, newest first.
-func (t *Tables) ListChildren(ctx context.Context, q Querier, keys *seal.Keys, scope access.Scope, f Filter, after *After, limit int) ([]*registryv1.Child, error) {
+func (t *Tables) ListChildren(ctx context.Context, q Querier, keys *seal.Keys, scope access.Scope, f Filter, after *pagetoken.After, limit int) ([]*registryv1.Child, error) {
 	condition, args := scope.Where("child", true, 1)
 	and := func(before string, value any, behind string) {
 		args = append(args, value)
@@ -63,9 +64,9 @@ func OfChild[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t
 	return row.Select(ctx, q, keys, t, "WHERE "+where+" ORDER BY "+t.Name+".from_day, "+t.Name+".id LIMIT $"+strconv.Itoa(len(args)), args...)
 }
 
-func page[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], condition string, args []any, after *After, limit int) ([]M, error) {
+func page[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], condition string, args []any, after *pagetoken.After, limit int) ([]M, error) {
 	if after != nil {
-		args = append(args, after.CreateTime, after.ID)
+		args = append(args, after.Time, after.ID)
 		condition += " AND (" + t.Name + ".create_time, " + t.Name + ".id) < ($" + strconv.Itoa(len(args)-1) + ", $" + strconv.Itoa(len(args)) + "::uuid)"
 	}
 	args = append(args, limit)

@@ -14,6 +14,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/promise"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/schema"
@@ -178,10 +179,10 @@ func VisitArgs(keys *seal.Keys, v *registryv1.Visit) ([]any, error) {
 }
 
 // ListVisits gives at most limit visits of a child, newest first.
-func ListVisits(ctx context.Context, q Querier, keys *seal.Keys, child string, after *After, limit int) ([]*registryv1.Visit, error) {
+func ListVisits(ctx context.Context, q Querier, keys *seal.Keys, child string, after *pagetoken.After, limit int) ([]*registryv1.Visit, error) {
 	when, id := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), uuid.Max.String()
 	if after != nil {
-		when, id = after.CreateTime, after.ID
+		when, id = after.Time, after.ID
 	}
 	rows, err := q.Query(ctx, `
 		SELECT id::text, sealed_minor_identity FROM visit WHERE child_id = $1::uuid AND (record_time, id) < ($2, $3::uuid)
@@ -202,12 +203,6 @@ func ListVisits(ctx context.Context, q Querier, keys *seal.Keys, child string, a
 		v := &registryv1.Visit{}
 		return v, proto.Unmarshal(plain, v)
 	})
-}
-
-// After is the sort key of the last row of a page; nil for the first page.
-type After struct {
-	CreateTime time.Time
-	ID         string
 }
 
 // Promises are the queries of this service beside the runtime's.

@@ -154,25 +154,21 @@ func (s *Service) ListBudgets(ctx context.Context, q *reliefv1.ListBudgetsReques
 	filters := []store.Filter{
 		{Column: "division", Value: q.GetDivision()}, {Column: "programme", Value: q.GetProgramme()}, {Column: "year", Value: q.GetYear()},
 	}
-	size, scope, key, err := s.open(ctx, q, 1)
+	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 1)
 	if err != nil {
 		return nil, err
 	}
 	after := ""
-	if key != nil {
-		after = key[0]
+	if page.Key != nil {
+		after = page.Key[0]
 	}
 	condition, args := access.FromContext(ctx).Scope(actionBudget).Where(s.Tables.Accounts.Name, true, 1)
-	rows, err := s.Tables.ListAccounts(ctx, s.Engine.DB, s.Engine.Keys, condition, args, filters, after, size+1)
+	rows, err := s.Tables.ListAccounts(ctx, s.Engine.DB, s.Engine.Keys, condition, args, filters, after, page.Size+1)
 	if err != nil {
 		return nil, err
 	}
-	answer := &reliefv1.ListBudgetsResponse{BudgetAccounts: rows}
-	if len(rows) > size {
-		answer.BudgetAccounts = rows[:size]
-		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, rows[size-1].GetId())
-	}
-	return answer, show(ctx, s, s.Tables.Accounts, actionBudget, answer.GetBudgetAccounts()...)
+	rows, next := pagetoken.Show(page, rows, func(a *reliefv1.BudgetAccount) []string { return []string{a.GetId()} })
+	return &reliefv1.ListBudgetsResponse{BudgetAccounts: rows, NextPageToken: next}, show(ctx, s, s.Tables.Accounts, actionBudget, rows...)
 }
 
 // ListLedgerEntries implements the contract.
@@ -180,21 +176,20 @@ func (s *Service) ListLedgerEntries(ctx context.Context, q *reliefv1.ListLedgerE
 	if _, err := read(ctx, s, s.Tables.Accounts, q.GetBudgetAccountId(), actionBudget); err != nil {
 		return nil, err
 	}
-	size, scope, key, err := s.open(ctx, q, 1)
+	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 1)
 	if err != nil {
 		return nil, err
 	}
 	var after int64
-	if key != nil {
-		if after, err = strconv.ParseInt(key[0], 10, 64); err != nil {
+	if page.Key != nil {
+		if after, err = strconv.ParseInt(page.Key[0], 10, 64); err != nil {
 			return nil, err
 		}
 	}
-	entries, err := store.ListEntries(ctx, s.Engine.DB, q.GetBudgetAccountId(), after, size+1)
-	answer := &reliefv1.ListLedgerEntriesResponse{Entries: entries}
-	if len(entries) > size {
-		answer.Entries = entries[:size]
-		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, strconv.FormatInt(entries[size-1].GetSequence(), 10))
+	entries, err := store.ListEntries(ctx, s.Engine.DB, q.GetBudgetAccountId(), after, page.Size+1)
+	if err != nil {
+		return nil, err
 	}
-	return answer, err
+	entries, next := pagetoken.Show(page, entries, func(e *reliefv1.LedgerEntry) []string { return []string{strconv.FormatInt(e.GetSequence(), 10)} })
+	return &reliefv1.ListLedgerEntriesResponse{Entries: entries, NextPageToken: next}, nil
 }

@@ -107,60 +107,27 @@ func show[M proto.Message](ctx context.Context, s *Service, t *row.Table[M], act
 	return audit.Read(ctx, s.Engine, looks...)
 }
 
-// page is what every list request has.
-type page interface {
-	proto.Message
-	GetPageSize() int32
-	GetPageToken() string
-}
-
-// open checks a list request: how many rows, what its token is bound to, and where the page begins.
-func (s *Service) open(ctx context.Context, q page, parts int) (size int, scope []byte, key []string, err error) {
-	caller := access.FromContext(ctx)
-	if size, err = pagetoken.Size(q.GetPageSize()); err != nil {
-		return 0, nil, nil, err
-	}
-	if scope, err = pagetoken.Scope(caller.Method, caller.Unit+"/"+caller.System, q); err != nil {
-		return 0, nil, nil, err
-	}
-	key, err = pagetoken.Read(s.Engine.Keys, scope, q.GetPageToken(), parts)
-	return size, scope, key, err
-}
-
-func afterOf(key []string) (*store.After, error) {
-	if key == nil {
-		return nil, nil
-	}
-	at, err := time.Parse(time.RFC3339Nano, key[0])
-	return &store.After{CreateTime: at, ID: key[1]}, err
-}
-
 type created interface {
 	proto.Message
 	GetCreateTime() *timestamppb.Timestamp
 }
 
 // list is a page of rows in the caller's scope that pass the filters.
-func list[M created](ctx context.Context, s *Service, t *row.Table[M], action string, filters []store.Filter, q page) ([]M, string, error) {
-	size, scope, key, err := s.open(ctx, q, 2)
+func list[M created](ctx context.Context, s *Service, t *row.Table[M], action string, filters []store.Filter, q pagetoken.Request) ([]M, string, error) {
+	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 2)
 	if err != nil {
 		return nil, "", err
 	}
-	after, err := afterOf(key)
+	after, err := page.After()
 	if err != nil {
 		return nil, "", err
 	}
 	condition, args := access.FromContext(ctx).Scope(action).Where(t.Name, !t.IsItem(), 1)
-	rows, err := store.List(ctx, s.Engine.DB, s.Engine.Keys, t, condition, args, filters, after, size+1)
+	rows, err := store.List(ctx, s.Engine.DB, s.Engine.Keys, t, condition, args, filters, after, page.Size+1)
 	if err != nil {
 		return nil, "", err
 	}
-	token := ""
-	if len(rows) > size {
-		rows = rows[:size]
-		last := rows[size-1]
-		token = pagetoken.Make(s.Engine.Keys, scope, last.GetCreateTime().AsTime().UTC().Format(time.RFC3339Nano), t.Head(last).ID)
-	}
+	rows, token := pagetoken.Show(page, rows, func(m M) []string { return pagetoken.TimeKey(m.GetCreateTime().AsTime(), t.Head(m).ID) })
 	return rows, token, show(ctx, s, t, action, rows...)
 }
 

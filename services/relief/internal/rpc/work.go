@@ -2,49 +2,17 @@ package rpc
 
 import (
 	"context"
-	"time"
 
-	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/fault"
-	"github.com/lianhu/lianhu/pkg/pagetoken"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 )
 
 // ListWork implements the contract.
 func (s *Service) ListWork(ctx context.Context, q *reliefv1.ListWorkRequest) (*reliefv1.ListWorkResponse, error) {
-	caller := access.FromContext(ctx)
-	size, scope, key, err := s.open(ctx, q, 2)
-	if err != nil {
-		return nil, err
-	}
-	unit := q.GetFilter().GetUnit()
-	if unit == "" {
-		unit = caller.Unit
-	}
-	if unit != caller.Unit && caller.Service == "" {
-		return &reliefv1.ListWorkResponse{}, nil // another unit's work looks like none
-	}
-	from, err := afterOf(key)
-	if err != nil {
-		return nil, err
-	}
-	var after *custody.After
-	if from != nil {
-		after = &custody.After{Deadline: from.CreateTime, ID: from.ID}
-	}
-	items, err := custody.ListWork(ctx, s.Engine.DB, s.Tables.Sources(), unit, q.GetFilter(), after, size+1)
-	if err != nil {
-		return nil, err
-	}
-	answer := &reliefv1.ListWorkResponse{Items: items}
-	if len(items) > size {
-		answer.Items = items[:size]
-		last := items[size-1].GetStanding()
-		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, last.GetDeadline().AsTime().UTC().Format(time.RFC3339Nano), last.GetId())
-	}
-	return answer, nil
+	items, next, err := custody.Work(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Sources(), q)
+	return &reliefv1.ListWorkResponse{Items: items, NextPageToken: next}, err
 }
 
 // GetCustodyHistory implements the contract: for who may read the item, and for who has it on the work list.

@@ -3,20 +3,14 @@ package store
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 )
-
-// After is the sort key of the last row of a page; nil for the first page.
-type After struct {
-	CreateTime time.Time
-	ID         string
-}
 
 // Filter is a condition with its argument; an empty argument does not filter.
 type Filter struct {
@@ -44,10 +38,10 @@ func where(table, condition string, args []any, filters []Filter) (string, []any
 }
 
 // List gives at most limit rows that pass the filters, newest first; condition is the scope with its arguments.
-func List[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], condition string, args []any, filters []Filter, after *After, limit int) ([]M, error) {
+func List[M proto.Message](ctx context.Context, q Querier, keys *seal.Keys, t *row.Table[M], condition string, args []any, filters []Filter, after *pagetoken.After, limit int) ([]M, error) {
 	condition, args = where(t.Name, condition, args, filters)
 	if after != nil {
-		args = append(args, after.CreateTime, after.ID)
+		args = append(args, after.Time, after.ID)
 		condition += " AND (" + t.Name + ".create_time, " + t.Name + ".id) < ($" + strconv.Itoa(len(args)-1) + ", $" + strconv.Itoa(len(args)) + "::uuid)"
 	}
 	args = append(args, limit)

@@ -26,8 +26,8 @@ type Desk struct {
 	Vault    *store.Vault
 	District *district.District
 	Feed     *feed.Server
-	// Followers of other services' feeds, by name.
-	Followers map[string]*feed.Follower
+	// Followers of other services' feeds, whose parked events an operator can retry.
+	Followers []*feed.Follower
 	// AckPatience is how long a dispatch system may leave an acknowledgement unread, in machine time; 30 seconds when zero.
 	AckPatience time.Duration
 	// Validate checks a message against the rules written beside its fields.

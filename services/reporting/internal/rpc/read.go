@@ -169,38 +169,10 @@ func (s *Reads) GetIncident(ctx context.Context, req *reportingv1.GetIncidentReq
 	return answer, s.show(ctx, "incident.read", "incident", s.Tables.Incidents.Head(incident), answer)
 }
 
-// ListWork implements ReportingReadService. Another unit's work is an empty list, like the work of a unit that is not there.
+// ListWork implements ReportingReadService.
 func (s *Reads) ListWork(ctx context.Context, req *reportingv1.ListWorkRequest) (*reportingv1.ListWorkResponse, error) {
-	caller := access.FromContext(ctx)
-	size, scope, position, err := s.page(caller, req, req.GetPageSize(), req.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
-	unit := req.GetFilter().GetUnit()
-	if unit == "" {
-		unit = caller.Unit
-	}
-	if unit != caller.Unit && caller.Service == "" {
-		return &reportingv1.ListWorkResponse{}, nil
-	}
-	var after *custody.After
-	if position != nil {
-		from, err := readAfter(position)
-		if err != nil {
-			return nil, err
-		}
-		after = &custody.After{Deadline: from.CreateTime, ID: from.ID}
-	}
-	items, err := custody.ListWork(ctx, s.Engine.DB, s.Tables.Items(), unit, req.GetFilter(), after, size+1)
-	if err != nil {
-		return nil, err
-	}
-	answer := &reportingv1.ListWorkResponse{Items: items[:min(size, len(items))]}
-	if len(items) > size {
-		last := items[size-1].GetStanding()
-		answer.NextPageToken = pagetoken.Make(s.Engine.Keys, scope, last.GetDeadline().AsTime().Format(time.RFC3339Nano), last.GetId())
-	}
-	return answer, nil
+	items, next, err := custody.Work(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Items(), req)
+	return &reportingv1.ListWorkResponse{Items: items, NextPageToken: next}, err
 }
 
 // GetCustodyHistory implements ReportingReadService. Whoever stands in the history may read it.
