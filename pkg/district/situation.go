@@ -139,7 +139,15 @@ func (d *District) Flags(situation string, sex idcode.Sex, birth, on calendar.Da
 type Measure struct {
 	Code string `yaml:"code"`
 	ZH   string `yaml:"zh"`
+	// Opens names what the measure begins: OpensSearch, OpensPlacement or nothing.
+	Opens string `yaml:"opens"`
 }
+
+// What a measure can open.
+const (
+	OpensSearch    = "search"
+	OpensPlacement = "placement"
+)
 
 // Response is one row of the decision table (R1.4).
 type Response struct {
@@ -194,6 +202,9 @@ func (l *loader) readMeasures() func() {
 		indexed(doc, "measures", entry.Measures, "code", func(m Measure) string { return m.Code })
 		for i, m := range entry.Measures {
 			doc.text(at{"measures", i}, "measure "+m.Code, "zh", m.ZH)
+			if m.Opens != "" && m.Opens != OpensSearch && m.Opens != OpensPlacement {
+				doc.fail(at{"measures", i, "opens"}, "measure %s opens %q, which is neither search nor placement", m.Code, m.Opens)
+			}
 		}
 		indexed(doc, "responses", entry.Responses, "code", func(r responseEntry) string { return r.Code })
 		used := map[string]bool{}
@@ -246,6 +257,16 @@ func (l *loader) checkCalled(called map[string]bool) {
 
 // Measure finds a measure by its code.
 func (d *District) Measure(code string) (Measure, bool) { return find(d.measures, d.measureAt, code) }
+
+// MeasureOpening finds the measure that opens something; the second answer is false when none does.
+func (d *District) MeasureOpening(what string) (Measure, bool) {
+	for _, m := range d.measures {
+		if m.Opens == what {
+			return m, true
+		}
+	}
+	return Measure{}, false
+}
 
 // MeasureCatalogue lists all measures.
 func (d *District) MeasureCatalogue() []Measure { return slices.Clone(d.measures) }

@@ -34,6 +34,10 @@ func Handlers() map[string][]Register {
 		},
 		"reporting": {
 			reportinggw.RegisterDispatchServiceHandler,
+			reportinggw.RegisterResponseServiceHandler,
+			reportinggw.RegisterResponseReadServiceHandler,
+			reportinggw.RegisterFilingServiceHandler,
+			reportinggw.RegisterFilingReadServiceHandler,
 			reportinggw.RegisterReportingFeedServiceHandler,
 			reportinggw.RegisterReportingOperationsServiceHandler,
 			reportinggw.RegisterReportingReadServiceHandler,

@@ -27,6 +27,9 @@ func Expiries(e *command.Engine, t *store.Tables, d *district.District) []custod
 		expiry(e, t.Assessments, t.AssessmentItems(), d, rules.ExpireAssessment),
 		expiry(e, t.Incidents, t.IncidentItems(), d, rules.ExpireIncident),
 		expiry(e, t.Quarantine, t.QuarantineItems(), d, rules.ExpireQuarantined),
+		expiry(e, t.Searches, t.SearchItems(), d, rules.ExpireSearch),
+		expiry(e, t.Placements, t.PlacementItems(), d, rules.ExpirePlacement),
+		expiry(e, t.Filings, t.FilingItems(), d, rules.ExpireFiling),
 	}
 }
 

@@ -87,8 +87,8 @@ func by(ctx context.Context) rules.Actor {
 	return rules.Actor{Unit: caller.Unit, Officer: caller.Officer}
 }
 
-// update runs a rule on a row the caller may know of. The rule says what happened.
-func update[M, A proto.Message](ctx context.Context, d *Desk, req proto.Message, t *row.Table[M], id, action string, rule func(c *command.Change, m M) (string, error), answer func(M) A) (A, error) {
+// update runs a rule on a row the caller may know of. The rule says what happened; audience are units that hear of it beside those it concerns.
+func update[M, A proto.Message](ctx context.Context, d *Desk, req proto.Message, t *row.Table[M], id, action string, rule func(c *command.Change, m M) (string, error), answer func(M) A, audience ...string) (A, error) {
 	call := command.CallFrom(ctx, req)
 	call.Class = abuseDetail
 	return command.Update(ctx, d.Engine, call, t, id, func(c *command.Change, m M) error {
@@ -96,7 +96,7 @@ func update[M, A proto.Message](ctx context.Context, d *Desk, req proto.Message,
 			return err
 		}
 		what, err := rule(c, m)
-		c.Happened(what)
+		c.Happened(what, audience...)
 		return err
 	}, answer)
 }

@@ -39,6 +39,16 @@ func (s *Reads) GetReport(ctx context.Context, req *reportingv1.GetReportRequest
 		return nil, err
 	}
 	answer := &reportingv1.GetReportResponse{Report: report, Child: child, Groups: rules.Groups(s.District, report)}
+	id := report.GetStanding().GetId()
+	if answer.Searches, err = store.OfReport(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Searches, id); err != nil {
+		return nil, err
+	}
+	if answer.Placements, err = store.OfReport(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Placements, id); err != nil {
+		return nil, err
+	}
+	if answer.Filings, err = store.OfReport(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Filings, id); err != nil {
+		return nil, err
+	}
 	return answer, s.show(ctx, "report.read", "report", head, answer)
 }
 
@@ -109,13 +119,17 @@ func (s *Reads) GetReportStatus(ctx context.Context, req *reportingv1.GetReportS
 	if err != nil {
 		return nil, err
 	}
+	filings, err := store.OfReport(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Filings, report.GetStanding().GetId())
+	if err != nil {
+		return nil, err
+	}
 	points, err := custody.History(ctx, s.Engine.DB, report.GetStanding().GetId())
 	if err != nil {
 		return nil, err
 	}
 	answer := &reportingv1.GetReportStatusResponse{
 		ReportId: report.GetStanding().GetId(), Receipt: rules.Receipt(report, points[0].GetHolder()),
-		AcceptTime: report.GetAcceptTime(), ResponseCloseTime: report.GetResponseCloseTime(),
+		AcceptTime: report.GetAcceptTime(), ResponseCloseTime: report.GetResponseCloseTime(), Filings: rules.Feedback(filings),
 	}
 	answer.Progress, answer.ResponsibleUnit = rules.Progress(report, assessment)
 	return answer, nil

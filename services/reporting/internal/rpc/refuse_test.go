@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,7 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 	h := newHouse(t)
 	by := client.By(t.Context(), officer)
 	report, assessment := h.accepted(), h.assessment()
+	filing := h.filing(report)
 	must(t, func() error {
 		_, err := h.do(station).RecordMeasure(by, h.measure(report, "ORDER_PARENTS_RETURN"))
 		return err
@@ -174,10 +176,28 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 			return conclude(&reportingv1.NeedFinding{Code: "x"})
 		},
 		"DISPATCH_EPOCH_STALE": func() error { return push(h, 1) },
+		"MEASURE_OPENS_ITEM": func() error {
+			_, err := h.do(station).RecordMeasure(by, h.measure(report, "NOTIFY_AND_PLACE"))
+			return err
+		},
+		"UNDER_WAY": func() error { h.searching(report); return h.startSearch(report) },
+		"CHILD_UNKNOWN": func() error {
+			_, err := h.respond(station).RequestPlacement(by, &reportingv1.RequestPlacementRequest{RequestId: id(), ReportId: report, Kind: 1, Text: "x", ProvisionalChildId: id()})
+			return err
+		},
+		"GROUND_INVALID": func() error {
+			_, err := h.file(station).ExtendFiling(by, &reportingv1.ExtendFilingRequest{RequestId: id(), FilingId: filing, Ground: reportingv1.Filing_GROUND_COMPLEX, Text: "x"})
+			return err
+		},
+		"NOTHING_CORRECTED": func() error {
+			h.decide(filing)
+			_, err := h.file(station).CorrectFiling(by, &reportingv1.CorrectFilingRequest{RequestId: id(), FilingId: filing, Reasons: "事实清楚", Text: "x"})
+			return err
+		},
 	}
-	order := []string{"FINDING_REQUIRED"} // before NEED_UNKNOWN records one
+	order := []string{"FINDING_REQUIRED", "GROUND_INVALID"} // before NEED_UNKNOWN records one, and NOTHING_CORRECTED decides
 	for reason := range produced {
-		if reason != order[0] {
+		if !slices.Contains(order[:2], reason) {
 			order = append(order, reason)
 		}
 	}

@@ -11,6 +11,10 @@ import (
 func Register(s grpc.ServiceRegistrar, d *Desk, dispatch *Dispatch) {
 	reportingv1.RegisterReportingServiceServer(s, &Commands{Desk: d})
 	reportingv1.RegisterReportingReadServiceServer(s, &Reads{Desk: d})
+	reportingv1.RegisterResponseServiceServer(s, &Response{Desk: d})
+	reportingv1.RegisterResponseReadServiceServer(s, &ResponseReads{Desk: d})
+	reportingv1.RegisterFilingServiceServer(s, &Filings{Desk: d})
+	reportingv1.RegisterFilingReadServiceServer(s, &FilingReads{Reads: &Reads{Desk: d}})
 	reportingv1.RegisterDispatchServiceServer(s, dispatch)
 	reportingv1.RegisterReportingFeedServiceServer(s, &Feed{Desk: d})
 	reportingv1.RegisterReportingOperationsServiceServer(s, &Operations{Desk: d})

@@ -123,9 +123,14 @@ func RecordMeasure(d *district.District, r *reportingv1.Report, by Actor, req *r
 		return err
 	}
 	code := req.GetMeasure()
-	if _, ok := d.Measure(code); !ok {
+	known, ok := d.Measure(code)
+	switch {
+	case !ok:
 		return fault.New(reportingv1.Reason_REASON_MEASURE_UNKNOWN, "measure: not in the district's table", "field", "measure", "measure", code).
 			Field("measure", "not in the district's table")
+	case known.Opens != "":
+		return fault.New(reportingv1.Reason_REASON_MEASURE_OPENS_ITEM, "measure: recorded by what it opens", "field", "measure", "measure", code, "opens", known.Opens).
+			Field("measure", "recorded by what it opens")
 	}
 	if err := notInFuture("take_time", req.GetTakeTime().AsTime(), now); err != nil {
 		return err
@@ -133,9 +138,8 @@ func RecordMeasure(d *district.District, r *reportingv1.Report, by Actor, req *r
 	if err := checkUnit(d, "placement_unit", req.GetPlacementUnit(), now); err != nil {
 		return err
 	}
-	if group, excluded := d.Excludes(r.GetSituations(), done(r), code); excluded {
-		other := group.Measures[slices.IndexFunc(group.Measures, func(m string) bool { return m != code && slices.Contains(done(r), m) })]
-		return fault.New(reportingv1.Reason_REASON_MEASURE_EXCLUDED, "another measure of an exactly-one group is recorded", "group", group.ID, "recorded", other)
+	if err := notExcluded(d, r, code); err != nil {
+		return err
 	}
 	r.Measures = append(r.Measures, &reportingv1.Measure{
 		Id: id, Code: code, Text: req.GetText(), TakeTime: req.GetTakeTime(), PlacementUnit: req.GetPlacementUnit(),
@@ -144,13 +148,24 @@ func RecordMeasure(d *district.District, r *reportingv1.Report, by Actor, req *r
 	return nil
 }
 
+// notExcluded refuses a second measure of a choice of one, also where the first one still waits for another unit.
+func notExcluded(d *district.District, r *reportingv1.Report, code string) error {
+	recorded := codes(r, func(*reportingv1.Measure) bool { return true })
+	group, excluded := d.Excludes(r.GetSituations(), recorded, code)
+	if !excluded {
+		return nil
+	}
+	other := group.Measures[slices.IndexFunc(group.Measures, func(m string) bool { return m != code && slices.Contains(recorded, m) })]
+	return fault.New(reportingv1.Reason_REASON_MEASURE_EXCLUDED, "another measure of an exactly-one group is recorded", "group", group.ID, "recorded", other)
+}
+
 // StrikeMeasure strikes out a measure recorded by mistake. It stays readable.
 func StrikeMeasure(r *reportingv1.Report, by Actor, id, text string, now time.Time) error {
 	if err := responding(r, by, "strikeMeasure"); err != nil {
 		return err
 	}
 	for _, m := range r.GetMeasures() {
-		if m.GetId() == id && m.GetStrikeTime() == nil {
+		if m.GetId() == id && m.GetStrikeTime() == nil && m.GetItemId() == "" {
 			m.StrikeTime, m.StrikeText = stamp(now), text
 			return nil
 		}
@@ -165,13 +180,12 @@ func Waive(d *district.District, r *reportingv1.Report, by Actor, req *reporting
 		return err
 	}
 	if by.Officer == "" {
-		return fault.New(reportingv1.Reason_REASON_OFFICER_REQUIRED, "name the acting officer in the metadata lianhu-officer")
+		return officerRequired()
 	}
 	superior, ok := d.Officer(req.GetSuperior())
 	answers := ok && superior.Superior && superior.ActiveOn(calendar.Today(now)) && (superior.Unit == by.Unit || superior.Unit == Bureau)
 	if !answers || superior.ID == by.Officer {
-		return fault.New(reportingv1.Reason_REASON_SUPERIOR_REQUIRED, "superior: not another officer of the police who may waive", "field", "superior").
-			Field("superior", "not another officer of the police who may waive")
+		return superiorRequired()
 	}
 	called := slices.ContainsFunc(d.Measures(r.GetSituations()...), func(g district.Group) bool { return g.ID == req.GetGroup() })
 	if !called {
@@ -237,11 +251,16 @@ func sourceOf(d *district.District, group string) string {
 	return ""
 }
 
-// done lists the codes of the measures that stand.
+// done lists the codes of the measures that stand and wait for nobody.
 func done(r *reportingv1.Report) []string {
+	return codes(r, func(m *reportingv1.Measure) bool { return !m.GetPending() })
+}
+
+// codes lists the codes of the measures that stand and that are wanted.
+func codes(r *reportingv1.Report, wanted func(*reportingv1.Measure) bool) []string {
 	var codes []string
 	for _, m := range r.GetMeasures() {
-		if m.GetStrikeTime() == nil && !slices.Contains(codes, m.GetCode()) {
+		if m.GetStrikeTime() == nil && wanted(m) && !slices.Contains(codes, m.GetCode()) {
 			codes = append(codes, m.GetCode())
 		}
 	}
@@ -254,6 +273,15 @@ func waived(r *reportingv1.Report) []string {
 		groups = append(groups, w.GetGroup())
 	}
 	return groups
+}
+
+func officerRequired() error {
+	return fault.New(reportingv1.Reason_REASON_OFFICER_REQUIRED, "name the acting officer in the metadata lianhu-officer")
+}
+
+func superiorRequired() error {
+	return fault.New(reportingv1.Reason_REASON_SUPERIOR_REQUIRED, "superior: not another officer of the police who may approve", "field", "superior").
+		Field("superior", "not another officer of the police who may approve")
 }
 
 // heldBy lets only the holder act, and only in the named states.

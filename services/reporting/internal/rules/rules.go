@@ -1,4 +1,4 @@
-// Package rules decides what may happen to reports, bulletins, assessments and incidents. Every function is pure: it gets the
+// Package rules decides what may happen to reports, bulletins, assessments, incidents, searches, placements and filings. Every function is pure: it gets the
 // messages, the district's data and the time, changes the messages in place and answers a fault when the law or the state
 // forbids it. Whether a caller may know of an item at all has been decided before.
 package rules
@@ -19,9 +19,18 @@ import (
 
 // Clocks of this service that the district package does not name as its own.
 const (
-	clockReportImmediate  = "report.immediate"
-	clockResponseMeasures = "response.measures"
-	clockIncidentHandle   = "incident.handle"
+	clockReportImmediate        = "report.immediate"
+	clockResponseMeasures       = "response.measures"
+	clockIncidentHandle         = "incident.handle"
+	clockMissingSearch          = "missing.search"
+	clockPlacementAccept        = "placement.accept"
+	clockPlacementReview        = "tempguardian.review"
+	clockReviewAdmin            = "police.review.admin"
+	clockReviewAdminComplex     = "police.review.admin.complex"
+	clockReviewCriminal         = "police.review.criminal"
+	clockReviewCriminalClues    = "police.review.criminal.clues"
+	clockReviewCriminalApproved = "police.review.criminal.approved"
+	clockReportFeedback         = "report.feedback"
 )
 
 // Bureau is the police unit above the stations: the last one a report can be offered to.
@@ -37,9 +46,18 @@ type Actor struct {
 
 // CheckDistrict refuses district data without which a rule here would fail at run time.
 func CheckDistrict(d *district.District) error {
-	for _, id := range []string{clockReportImmediate, clockResponseMeasures, clockIncidentHandle} {
+	clocks := []string{
+		clockReportImmediate, clockResponseMeasures, clockIncidentHandle, clockMissingSearch, clockPlacementAccept, clockPlacementReview,
+		clockReviewAdmin, clockReviewAdminComplex, clockReviewCriminal, clockReviewCriminalClues, clockReviewCriminalApproved, clockReportFeedback,
+	}
+	for _, id := range clocks {
 		if c, ok := d.Clock(id); !ok || c.Length.IsZero() {
 			return fmt.Errorf("district: clocks.yaml: the reporting service needs clock %s with a length", id)
+		}
+	}
+	for _, what := range []string{district.OpensSearch, district.OpensPlacement} {
+		if _, ok := d.MeasureOpening(what); !ok {
+			return fmt.Errorf("district: measures.yaml: no measure opens a %s", what)
 		}
 	}
 	return nil

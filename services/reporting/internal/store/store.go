@@ -45,6 +45,9 @@ type Tables struct {
 	Incidents   *row.Table[*reportingv1.Incident]
 	Sources     *row.Table[*reportingv1.DispatchSource]
 	Quarantine  *row.Table[*reportingv1.QuarantinedUpdate]
+	Searches    *row.Table[*reportingv1.Search]
+	Placements  *row.Table[*reportingv1.Placement]
+	Filings     *row.Table[*reportingv1.Filing]
 }
 
 // NewTables plans the mapping of every message of this service.
@@ -54,6 +57,8 @@ func NewTables() *Tables {
 	type assessment = row.Column[*reportingv1.Assessment]
 	type source = row.Column[*reportingv1.DispatchSource]
 	type quarantined = row.Column[*reportingv1.QuarantinedUpdate]
+	type placement = row.Column[*reportingv1.Placement]
+	type filing = row.Column[*reportingv1.Filing]
 	return &Tables{
 		Reports: row.NewTable("report", "report",
 			report{Name: "receipt_number", Path: "receipt_number"},
@@ -93,12 +98,24 @@ func NewTables() *Tables {
 			quarantined{Name: "sequence", Path: "sequence"},
 			quarantined{Name: "cause", Path: "cause"},
 		),
+		Searches: row.NewTable("search", "search",
+			row.Column[*reportingv1.Search]{Name: "report_id", Path: "report_id", Type: "uuid"},
+		),
+		Placements: row.NewTable("placement", "placement",
+			placement{Name: "report_id", Path: "report_id", Type: "uuid"},
+			placement{Name: "provisional_child_id", Path: "provisional_child_id", Type: "uuid"},
+		),
+		Filings: row.NewTable("filing", "filing",
+			filing{Name: "report_id", Path: "report_id", Type: "uuid"},
+			filing{Name: "kind", Path: "kind"},
+			filing{Name: "decision", Path: "decision"},
+		),
 	}
 }
 
 // Items describes the item tables, for work lists, sweeping and the promises.
 func (t *Tables) Items() []custody.Source {
-	return []custody.Source{t.ReportItems(), t.BulletinItems(), t.AssessmentItems(), t.IncidentItems(), t.QuarantineItems()}
+	return []custody.Source{t.ReportItems(), t.BulletinItems(), t.AssessmentItems(), t.IncidentItems(), t.QuarantineItems(), t.SearchItems(), t.PlacementItems(), t.FilingItems()}
 }
 
 // ReportItems describes the reports.
@@ -126,6 +143,21 @@ func (t *Tables) QuarantineItems() custody.Source {
 	return custody.SourceOf(t.Quarantine, reportingv1.QuarantinedUpdate_STATE_REPLAYED, reportingv1.QuarantinedUpdate_STATE_REJECTED)
 }
 
+// SearchItems describes the searches.
+func (t *Tables) SearchItems() custody.Source {
+	return custody.SourceOf(t.Searches, reportingv1.Search_STATE_ENDED)
+}
+
+// PlacementItems describes the placements.
+func (t *Tables) PlacementItems() custody.Source {
+	return custody.SourceOf(t.Placements, reportingv1.Placement_STATE_DECLINED, reportingv1.Placement_STATE_ENDED)
+}
+
+// FilingItems describes the filings.
+func (t *Tables) FilingItems() custody.Source {
+	return custody.SourceOf(t.Filings, reportingv1.Filing_STATE_CLOSED)
+}
+
 // Constraints maps what two racing calls can violate to what the loser is told: come back and see what the winner did.
 func Constraints() map[string]func() *fault.Error {
 	contention := func() *fault.Error {
@@ -138,5 +170,8 @@ func Constraints() map[string]func() *fault.Error {
 		"dispatch_source_source":   contention,
 		"dispatch_update_key":      contention,
 		"quarantined_update_pkey":  contention,
+		"search_running":           contention,
+		"placement_running":        contention,
+		"filing_running":           contention,
 	}
 }

@@ -29,11 +29,14 @@ const (
 //
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
 // report.accepted, report.offered, report.declined, report.situation_added, report.measured, report.struck, report.waived,
+// report.searched, report.placement_asked, report.placed, report.placement_declined, report.filing_opened,
 // report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged,
 // bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.handed_over,
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
-// incident.escalated; provisional_child.created, provisional_child.bound; dispatch_source.opened, dispatch_source.advanced.
-// Escalated means that a deadline passed.
+// incident.escalated; search.started, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
+// placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
+// filing.answered, filing.escalated; provisional_child.created, provisional_child.bound; dispatch_source.opened,
+// dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceClient interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
 	// of; the suite's services, for all. Custody and clocks: none. Errors: FEED_TOKEN_INVALID, FEED_EPOCH_CHANGED,
@@ -87,11 +90,14 @@ func (c *reportingFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedR
 //
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
 // report.accepted, report.offered, report.declined, report.situation_added, report.measured, report.struck, report.waived,
+// report.searched, report.placement_asked, report.placed, report.placement_declined, report.filing_opened,
 // report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged,
 // bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.handed_over,
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
-// incident.escalated; provisional_child.created, provisional_child.bound; dispatch_source.opened, dispatch_source.advanced.
-// Escalated means that a deadline passed.
+// incident.escalated; search.started, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
+// placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
+// filing.answered, filing.escalated; provisional_child.created, provisional_child.bound; dispatch_source.opened,
+// dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceServer interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
 	// of; the suite's services, for all. Custody and clocks: none. Errors: FEED_TOKEN_INVALID, FEED_EPOCH_CHANGED,

@@ -86,6 +86,17 @@ const (
 	Reason_REASON_QUARANTINE_CAUSE_PERSISTS Reason = 41
 	// The range holds no missing number, or reaches to or above the greatest number the source has sent. Metadata: {"source":"police:dispatch"}.
 	Reason_REASON_DISPATCH_GAP_UNKNOWN Reason = 42
+	// This measure is recorded by the verb that opens it, never by itself. Metadata: {"field":"measure","measure":"NOTIFY_AND_PLACE","opens":"placement"};
+	// opens is search (StartSearch) or placement (RequestPlacement).
+	Reason_REASON_MEASURE_OPENS_ITEM Reason = 60
+	// The report has one under way already. Metadata: {"kind":"filing","id":"…"}; kind is search, placement or filing.
+	Reason_REASON_UNDER_WAY Reason = 61
+	// The report has no such provisional child. Metadata: {"field":"provisional_child_id"}.
+	Reason_REASON_CHILD_UNKNOWN Reason = 62
+	// The ground does not fit the kind of the case, or gives no more time than there is. Metadata: {"field":"ground","ground":"COMPLEX"}.
+	Reason_REASON_GROUND_INVALID Reason = 63
+	// The correction changes nothing. Metadata: {}.
+	Reason_REASON_NOTHING_CORRECTED Reason = 64
 )
 
 // Enum value maps for Reason.
@@ -119,6 +130,11 @@ var (
 		40: "REASON_QUARANTINE_NOT_REPLAYABLE",
 		41: "REASON_QUARANTINE_CAUSE_PERSISTS",
 		42: "REASON_DISPATCH_GAP_UNKNOWN",
+		60: "REASON_MEASURE_OPENS_ITEM",
+		61: "REASON_UNDER_WAY",
+		62: "REASON_CHILD_UNKNOWN",
+		63: "REASON_GROUND_INVALID",
+		64: "REASON_NOTHING_CORRECTED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                0,
@@ -149,6 +165,11 @@ var (
 		"REASON_QUARANTINE_NOT_REPLAYABLE":  40,
 		"REASON_QUARANTINE_CAUSE_PERSISTS":  41,
 		"REASON_DISPATCH_GAP_UNKNOWN":       42,
+		"REASON_MEASURE_OPENS_ITEM":         60,
+		"REASON_UNDER_WAY":                  61,
+		"REASON_CHILD_UNKNOWN":              62,
+		"REASON_GROUND_INVALID":             63,
+		"REASON_NOTHING_CORRECTED":          64,
 	}
 )
 
@@ -183,7 +204,7 @@ var File_lianhu_reporting_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xfc\x10\n" +
+	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xf6\x13\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x18REASON_SITUATION_UNKNOWN\x10\x01\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15情形代码不存在\x12`\n" +
@@ -213,7 +234,12 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\x1bREASON_DISPATCH_ACKS_UNREAD\x10\x18\x1a2\xfa\xd2%.\b\b\x12*确认消息未被读取，连接已断开\x12\x82\x01\n" +
 	" REASON_QUARANTINE_NOT_REPLAYABLE\x10(\x1a\\\xfa\xd2%X\b\x06\x12T该报文与已用编号冲突，不能重放，请由来源系统以新编号重发\x12U\n" +
 	" REASON_QUARANTINE_CAUSE_PERSISTS\x10)\x1a/\xfa\xd2%+\b\x06\x12'隔离原因仍然存在，不能重放\x12>\n" +
-	"\x1bREASON_DISPATCH_GAP_UNKNOWN\x10*\x1a\x1d\xfa\xd2%\x19\b\x06\x12\x15该区间没有缺号BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x1bREASON_DISPATCH_GAP_UNKNOWN\x10*\x1a\x1d\xfa\xd2%\x19\b\x06\x12\x15该区间没有缺号\x12Z\n" +
+	"\x19REASON_MEASURE_OPENS_ITEM\x10<\x1a;\xfa\xd2%7\b\x01\x123该措施须通过启动查找或通知安置办理\x12<\n" +
+	"\x10REASON_UNDER_WAY\x10=\x1a&\xfa\xd2%\"\b\x05\x12\x1e已有同类事项正在办理\x12@\n" +
+	"\x14REASON_CHILD_UNKNOWN\x10>\x1a&\xfa\xd2%\"\b\x01\x12\x1e该报告没有此儿童记录\x12V\n" +
+	"\x15REASON_GROUND_INVALID\x10?\x1a;\xfa\xd2%7\b\x01\x123延长理由不适用于该案件或未延长期限\x12D\n" +
+	"\x18REASON_NOTHING_CORRECTED\x10@\x1a&\xfa\xd2%\"\b\x01\x12\x1e更正内容与原记录相同BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reason_proto_rawDescOnce sync.Once

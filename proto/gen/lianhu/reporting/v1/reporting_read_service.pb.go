@@ -145,7 +145,13 @@ type GetReportResponse struct {
 	// The child as described.
 	Child *ProvisionalChild `protobuf:"bytes,2,opt,name=child,proto3" json:"child,omitempty"`
 	// Groups of measures that the report calls for, and how far each is met (policy R1.4).
-	Groups        []*MeasureGroup `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	Groups []*MeasureGroup `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	// Searches of the report, oldest first.
+	Searches []*Search `protobuf:"bytes,4,rep,name=searches,proto3" json:"searches,omitempty"`
+	// Placements of the report, oldest first.
+	Placements []*Placement `protobuf:"bytes,5,rep,name=placements,proto3" json:"placements,omitempty"`
+	// Filings of the report, oldest first.
+	Filings       []*Filing `protobuf:"bytes,6,rep,name=filings,proto3" json:"filings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -197,6 +203,27 @@ func (x *GetReportResponse) GetChild() *ProvisionalChild {
 func (x *GetReportResponse) GetGroups() []*MeasureGroup {
 	if x != nil {
 		return x.Groups
+	}
+	return nil
+}
+
+func (x *GetReportResponse) GetSearches() []*Search {
+	if x != nil {
+		return x.Searches
+	}
+	return nil
+}
+
+func (x *GetReportResponse) GetPlacements() []*Placement {
+	if x != nil {
+		return x.Placements
+	}
+	return nil
+}
+
+func (x *GetReportResponse) GetFilings() []*Filing {
+	if x != nil {
+		return x.Filings
 	}
 	return nil
 }
@@ -399,8 +426,10 @@ type GetReportStatusResponse struct {
 	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
 	// When the response was complete; absent before.
 	ResponseCloseTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=response_close_time,json=responseCloseTime,proto3" json:"response_close_time,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// What was decided about filing a case, as far as police have given feedback (受案立案反馈, policy R3.5).
+	Filings       []*FilingFeedback `protobuf:"bytes,7,rep,name=filings,proto3" json:"filings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetReportStatusResponse) Reset() {
@@ -475,6 +504,86 @@ func (x *GetReportStatusResponse) GetResponseCloseTime() *timestamppb.Timestamp 
 	return nil
 }
 
+func (x *GetReportStatusResponse) GetFilings() []*FilingFeedback {
+	if x != nil {
+		return x.Filings
+	}
+	return nil
+}
+
+// FilingFeedback is what a reporter is told of a filing: the decision, and nothing about anybody.
+type FilingFeedback struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind of the case.
+	Kind Filing_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=lianhu.reporting.v1.Filing_Kind" json:"kind,omitempty"`
+	// What was decided.
+	Decision Filing_Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=lianhu.reporting.v1.Filing_Decision" json:"decision,omitempty"`
+	// Business time of the decision.
+	DecideTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
+	// Business time of the feedback.
+	FeedbackTime  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=feedback_time,json=feedbackTime,proto3" json:"feedback_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilingFeedback) Reset() {
+	*x = FilingFeedback{}
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilingFeedback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilingFeedback) ProtoMessage() {}
+
+func (x *FilingFeedback) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilingFeedback.ProtoReflect.Descriptor instead.
+func (*FilingFeedback) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FilingFeedback) GetKind() Filing_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Filing_KIND_UNSPECIFIED
+}
+
+func (x *FilingFeedback) GetDecision() Filing_Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Filing_DECISION_UNSPECIFIED
+}
+
+func (x *FilingFeedback) GetDecideTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DecideTime
+	}
+	return nil
+}
+
+func (x *FilingFeedback) GetFeedbackTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FeedbackTime
+	}
+	return nil
+}
+
 // GetBulletinRequest names the bulletin.
 type GetBulletinRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -486,7 +595,7 @@ type GetBulletinRequest struct {
 
 func (x *GetBulletinRequest) Reset() {
 	*x = GetBulletinRequest{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +607,7 @@ func (x *GetBulletinRequest) String() string {
 func (*GetBulletinRequest) ProtoMessage() {}
 
 func (x *GetBulletinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +620,7 @@ func (x *GetBulletinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBulletinRequest.ProtoReflect.Descriptor instead.
 func (*GetBulletinRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetBulletinRequest) GetBulletinId() string {
@@ -534,7 +643,7 @@ type GetBulletinResponse struct {
 
 func (x *GetBulletinResponse) Reset() {
 	*x = GetBulletinResponse{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +655,7 @@ func (x *GetBulletinResponse) String() string {
 func (*GetBulletinResponse) ProtoMessage() {}
 
 func (x *GetBulletinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +668,7 @@ func (x *GetBulletinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBulletinResponse.ProtoReflect.Descriptor instead.
 func (*GetBulletinResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetBulletinResponse) GetBulletin() *Bulletin {
@@ -587,7 +696,7 @@ type GetAssessmentRequest struct {
 
 func (x *GetAssessmentRequest) Reset() {
 	*x = GetAssessmentRequest{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +708,7 @@ func (x *GetAssessmentRequest) String() string {
 func (*GetAssessmentRequest) ProtoMessage() {}
 
 func (x *GetAssessmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +721,7 @@ func (x *GetAssessmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssessmentRequest.ProtoReflect.Descriptor instead.
 func (*GetAssessmentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetAssessmentRequest) GetAssessmentId() string {
@@ -633,7 +742,7 @@ type GetAssessmentResponse struct {
 
 func (x *GetAssessmentResponse) Reset() {
 	*x = GetAssessmentResponse{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +754,7 @@ func (x *GetAssessmentResponse) String() string {
 func (*GetAssessmentResponse) ProtoMessage() {}
 
 func (x *GetAssessmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +767,7 @@ func (x *GetAssessmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssessmentResponse.ProtoReflect.Descriptor instead.
 func (*GetAssessmentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetAssessmentResponse) GetAssessment() *Assessment {
@@ -679,7 +788,7 @@ type GetIncidentRequest struct {
 
 func (x *GetIncidentRequest) Reset() {
 	*x = GetIncidentRequest{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +800,7 @@ func (x *GetIncidentRequest) String() string {
 func (*GetIncidentRequest) ProtoMessage() {}
 
 func (x *GetIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +813,7 @@ func (x *GetIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIncidentRequest.ProtoReflect.Descriptor instead.
 func (*GetIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{10}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetIncidentRequest) GetIncidentNumber() string {
@@ -725,7 +834,7 @@ type GetIncidentResponse struct {
 
 func (x *GetIncidentResponse) Reset() {
 	*x = GetIncidentResponse{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +846,7 @@ func (x *GetIncidentResponse) String() string {
 func (*GetIncidentResponse) ProtoMessage() {}
 
 func (x *GetIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +859,7 @@ func (x *GetIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIncidentResponse.ProtoReflect.Descriptor instead.
 func (*GetIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{11}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetIncidentResponse) GetIncident() *Incident {
@@ -775,7 +884,7 @@ type ListWorkRequest struct {
 
 func (x *ListWorkRequest) Reset() {
 	*x = ListWorkRequest{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +896,7 @@ func (x *ListWorkRequest) String() string {
 func (*ListWorkRequest) ProtoMessage() {}
 
 func (x *ListWorkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +909,7 @@ func (x *ListWorkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{12}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListWorkRequest) GetFilter() *v1.WorkFilter {
@@ -837,7 +946,7 @@ type ListWorkResponse struct {
 
 func (x *ListWorkResponse) Reset() {
 	*x = ListWorkResponse{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +958,7 @@ func (x *ListWorkResponse) String() string {
 func (*ListWorkResponse) ProtoMessage() {}
 
 func (x *ListWorkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +971,7 @@ func (x *ListWorkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{13}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListWorkResponse) GetItems() []*v1.WorkItem {
@@ -882,7 +991,7 @@ func (x *ListWorkResponse) GetNextPageToken() string {
 // GetCustodyHistoryRequest names the item.
 type GetCustodyHistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of a report, bulletin, assessment or incident.
+	// Id of a report, bulletin, assessment, incident, search, placement or filing.
 	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -890,7 +999,7 @@ type GetCustodyHistoryRequest struct {
 
 func (x *GetCustodyHistoryRequest) Reset() {
 	*x = GetCustodyHistoryRequest{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[14]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1011,7 @@ func (x *GetCustodyHistoryRequest) String() string {
 func (*GetCustodyHistoryRequest) ProtoMessage() {}
 
 func (x *GetCustodyHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[14]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1024,7 @@ func (x *GetCustodyHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustodyHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetCustodyHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{14}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetCustodyHistoryRequest) GetId() string {
@@ -936,7 +1045,7 @@ type GetCustodyHistoryResponse struct {
 
 func (x *GetCustodyHistoryResponse) Reset() {
 	*x = GetCustodyHistoryResponse{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[15]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1057,7 @@ func (x *GetCustodyHistoryResponse) String() string {
 func (*GetCustodyHistoryResponse) ProtoMessage() {}
 
 func (x *GetCustodyHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[15]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1070,7 @@ func (x *GetCustodyHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustodyHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetCustodyHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{15}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetCustodyHistoryResponse) GetPoints() []*v1.Point {
@@ -980,7 +1089,7 @@ type GetVersionRequest struct {
 
 func (x *GetVersionRequest) Reset() {
 	*x = GetVersionRequest{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[16]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1101,7 @@ func (x *GetVersionRequest) String() string {
 func (*GetVersionRequest) ProtoMessage() {}
 
 func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[16]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1114,7 @@ func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionRequest.ProtoReflect.Descriptor instead.
 func (*GetVersionRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{16}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{17}
 }
 
 // GetVersionResponse is what is running.
@@ -1019,7 +1128,7 @@ type GetVersionResponse struct {
 
 func (x *GetVersionResponse) Reset() {
 	*x = GetVersionResponse{}
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[17]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1140,7 @@ func (x *GetVersionResponse) String() string {
 func (*GetVersionResponse) ProtoMessage() {}
 
 func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[17]
+	mi := &file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1153,7 @@ func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionResponse.ProtoReflect.Descriptor instead.
 func (*GetVersionResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{17}
+	return file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetVersionResponse) GetVersion() *v11.ServiceVersion {
@@ -1058,13 +1167,18 @@ var File_lianhu_reporting_v1_reporting_read_service_proto protoreflect.FileDescr
 
 const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\n" +
-	"0lianhu/reporting/v1/reporting_read_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a$lianhu/reporting/v1/assessment.proto\x1a\"lianhu/reporting/v1/bulletin.proto\x1a\"lianhu/reporting/v1/incident.proto\x1a lianhu/reporting/v1/report.proto\x1a\"lianhu/reporting/v1/response.proto\"=\n" +
+	"0lianhu/reporting/v1/reporting_read_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a$lianhu/reporting/v1/assessment.proto\x1a\"lianhu/reporting/v1/bulletin.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/incident.proto\x1a#lianhu/reporting/v1/placement.proto\x1a lianhu/reporting/v1/report.proto\x1a\"lianhu/reporting/v1/response.proto\x1a lianhu/reporting/v1/search.proto\"=\n" +
 	"\x10GetReportRequest\x12)\n" +
-	"\treport_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\"\xd2\x01\n" +
+	"\treport_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\"\x94\x03\n" +
 	"\x11GetReportResponse\x129\n" +
 	"\x06report\x18\x01 \x01(\v2\x1b.lianhu.reporting.v1.ReportB\x04\xf0\xd2%\x02R\x06report\x12A\n" +
 	"\x05child\x18\x02 \x01(\v2%.lianhu.reporting.v1.ProvisionalChildB\x04\xf0\xd2%\x04R\x05child\x12?\n" +
-	"\x06groups\x18\x03 \x03(\v2!.lianhu.reporting.v1.MeasureGroupB\x04\xf0\xd2%\x05R\x06groups\"\xf2\x01\n" +
+	"\x06groups\x18\x03 \x03(\v2!.lianhu.reporting.v1.MeasureGroupB\x04\xf0\xd2%\x05R\x06groups\x12=\n" +
+	"\bsearches\x18\x04 \x03(\v2\x1b.lianhu.reporting.v1.SearchB\x04\xf0\xd2%\x02R\bsearches\x12D\n" +
+	"\n" +
+	"placements\x18\x05 \x03(\v2\x1e.lianhu.reporting.v1.PlacementB\x04\xf0\xd2%\x02R\n" +
+	"placements\x12;\n" +
+	"\afilings\x18\x06 \x03(\v2\x1b.lianhu.reporting.v1.FilingB\x04\xf0\xd2%\x02R\afilings\"\xf2\x01\n" +
 	"\x12ListReportsRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\bpageSize\x12+\n" +
 	"\n" +
@@ -1077,7 +1191,7 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken\"z\n" +
 	"\x16GetReportStatusRequest\x12,\n" +
 	"\treport_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x122\n" +
-	"\x0ereceipt_number\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\rreceiptNumber\"\xb8\x04\n" +
+	"\x0ereceipt_number\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\rreceiptNumber\"\xfd\x04\n" +
 	"\x17GetReportStatusResponse\x12!\n" +
 	"\treport_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\breportId\x12<\n" +
 	"\areceipt\x18\x02 \x01(\v2\x1c.lianhu.reporting.v1.ReceiptB\x04\xf0\xd2%\x02R\areceipt\x12W\n" +
@@ -1085,14 +1199,21 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\x10responsible_unit\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\x0fresponsibleUnit\x12A\n" +
 	"\vaccept_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
 	"acceptTime\x12P\n" +
-	"\x13response_close_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x11responseCloseTime\"\x9c\x01\n" +
+	"\x13response_close_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x11responseCloseTime\x12C\n" +
+	"\afilings\x18\a \x03(\v2#.lianhu.reporting.v1.FilingFeedbackB\x04\xf0\xd2%\x02R\afilings\"\x9c\x01\n" +
 	"\bProgress\x12\x18\n" +
 	"\x14PROGRESS_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PROGRESS_RECEIVED\x10\x01\x12\x17\n" +
 	"\x13PROGRESS_RESPONDING\x10\x02\x12\x16\n" +
 	"\x12PROGRESS_RESPONDED\x10\x03\x12\x16\n" +
 	"\x12PROGRESS_ASSESSING\x10\x04\x12\x16\n" +
-	"\x12PROGRESS_CONCLUDED\x10\x05\"C\n" +
+	"\x12PROGRESS_CONCLUDED\x10\x05\"\x9e\x02\n" +
+	"\x0eFilingFeedback\x12:\n" +
+	"\x04kind\x18\x01 \x01(\x0e2 .lianhu.reporting.v1.Filing.KindB\x04\xf0\xd2%\x02R\x04kind\x12F\n" +
+	"\bdecision\x18\x02 \x01(\x0e2$.lianhu.reporting.v1.Filing.DecisionB\x04\xf0\xd2%\x02R\bdecision\x12A\n" +
+	"\vdecide_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"decideTime\x12E\n" +
+	"\rfeedback_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\ffeedbackTime\"C\n" +
 	"\x12GetBulletinRequest\x12-\n" +
 	"\vbulletin_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\n" +
 	"bulletinId\"\x99\x01\n" +
@@ -1158,7 +1279,7 @@ func file_lianhu_reporting_v1_reporting_read_service_proto_rawDescGZIP() []byte 
 }
 
 var file_lianhu_reporting_v1_reporting_read_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_lianhu_reporting_v1_reporting_read_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_lianhu_reporting_v1_reporting_read_service_proto_goTypes = []any{
 	(GetReportStatusResponse_Progress)(0), // 0: lianhu.reporting.v1.GetReportStatusResponse.Progress
 	(*GetReportRequest)(nil),              // 1: lianhu.reporting.v1.GetReportRequest
@@ -1167,73 +1288,87 @@ var file_lianhu_reporting_v1_reporting_read_service_proto_goTypes = []any{
 	(*ListReportsResponse)(nil),           // 4: lianhu.reporting.v1.ListReportsResponse
 	(*GetReportStatusRequest)(nil),        // 5: lianhu.reporting.v1.GetReportStatusRequest
 	(*GetReportStatusResponse)(nil),       // 6: lianhu.reporting.v1.GetReportStatusResponse
-	(*GetBulletinRequest)(nil),            // 7: lianhu.reporting.v1.GetBulletinRequest
-	(*GetBulletinResponse)(nil),           // 8: lianhu.reporting.v1.GetBulletinResponse
-	(*GetAssessmentRequest)(nil),          // 9: lianhu.reporting.v1.GetAssessmentRequest
-	(*GetAssessmentResponse)(nil),         // 10: lianhu.reporting.v1.GetAssessmentResponse
-	(*GetIncidentRequest)(nil),            // 11: lianhu.reporting.v1.GetIncidentRequest
-	(*GetIncidentResponse)(nil),           // 12: lianhu.reporting.v1.GetIncidentResponse
-	(*ListWorkRequest)(nil),               // 13: lianhu.reporting.v1.ListWorkRequest
-	(*ListWorkResponse)(nil),              // 14: lianhu.reporting.v1.ListWorkResponse
-	(*GetCustodyHistoryRequest)(nil),      // 15: lianhu.reporting.v1.GetCustodyHistoryRequest
-	(*GetCustodyHistoryResponse)(nil),     // 16: lianhu.reporting.v1.GetCustodyHistoryResponse
-	(*GetVersionRequest)(nil),             // 17: lianhu.reporting.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),            // 18: lianhu.reporting.v1.GetVersionResponse
-	(*Report)(nil),                        // 19: lianhu.reporting.v1.Report
-	(*ProvisionalChild)(nil),              // 20: lianhu.reporting.v1.ProvisionalChild
-	(*MeasureGroup)(nil),                  // 21: lianhu.reporting.v1.MeasureGroup
-	(Report_State)(0),                     // 22: lianhu.reporting.v1.Report.State
-	(*Receipt)(nil),                       // 23: lianhu.reporting.v1.Receipt
-	(*timestamppb.Timestamp)(nil),         // 24: google.protobuf.Timestamp
-	(*Bulletin)(nil),                      // 25: lianhu.reporting.v1.Bulletin
-	(*Assessment)(nil),                    // 26: lianhu.reporting.v1.Assessment
-	(*Incident)(nil),                      // 27: lianhu.reporting.v1.Incident
-	(*v1.WorkFilter)(nil),                 // 28: lianhu.custody.v1.WorkFilter
-	(*v1.WorkItem)(nil),                   // 29: lianhu.custody.v1.WorkItem
-	(*v1.Point)(nil),                      // 30: lianhu.custody.v1.Point
-	(*v11.ServiceVersion)(nil),            // 31: lianhu.access.v1.ServiceVersion
+	(*FilingFeedback)(nil),                // 7: lianhu.reporting.v1.FilingFeedback
+	(*GetBulletinRequest)(nil),            // 8: lianhu.reporting.v1.GetBulletinRequest
+	(*GetBulletinResponse)(nil),           // 9: lianhu.reporting.v1.GetBulletinResponse
+	(*GetAssessmentRequest)(nil),          // 10: lianhu.reporting.v1.GetAssessmentRequest
+	(*GetAssessmentResponse)(nil),         // 11: lianhu.reporting.v1.GetAssessmentResponse
+	(*GetIncidentRequest)(nil),            // 12: lianhu.reporting.v1.GetIncidentRequest
+	(*GetIncidentResponse)(nil),           // 13: lianhu.reporting.v1.GetIncidentResponse
+	(*ListWorkRequest)(nil),               // 14: lianhu.reporting.v1.ListWorkRequest
+	(*ListWorkResponse)(nil),              // 15: lianhu.reporting.v1.ListWorkResponse
+	(*GetCustodyHistoryRequest)(nil),      // 16: lianhu.reporting.v1.GetCustodyHistoryRequest
+	(*GetCustodyHistoryResponse)(nil),     // 17: lianhu.reporting.v1.GetCustodyHistoryResponse
+	(*GetVersionRequest)(nil),             // 18: lianhu.reporting.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),            // 19: lianhu.reporting.v1.GetVersionResponse
+	(*Report)(nil),                        // 20: lianhu.reporting.v1.Report
+	(*ProvisionalChild)(nil),              // 21: lianhu.reporting.v1.ProvisionalChild
+	(*MeasureGroup)(nil),                  // 22: lianhu.reporting.v1.MeasureGroup
+	(*Search)(nil),                        // 23: lianhu.reporting.v1.Search
+	(*Placement)(nil),                     // 24: lianhu.reporting.v1.Placement
+	(*Filing)(nil),                        // 25: lianhu.reporting.v1.Filing
+	(Report_State)(0),                     // 26: lianhu.reporting.v1.Report.State
+	(*Receipt)(nil),                       // 27: lianhu.reporting.v1.Receipt
+	(*timestamppb.Timestamp)(nil),         // 28: google.protobuf.Timestamp
+	(Filing_Kind)(0),                      // 29: lianhu.reporting.v1.Filing.Kind
+	(Filing_Decision)(0),                  // 30: lianhu.reporting.v1.Filing.Decision
+	(*Bulletin)(nil),                      // 31: lianhu.reporting.v1.Bulletin
+	(*Assessment)(nil),                    // 32: lianhu.reporting.v1.Assessment
+	(*Incident)(nil),                      // 33: lianhu.reporting.v1.Incident
+	(*v1.WorkFilter)(nil),                 // 34: lianhu.custody.v1.WorkFilter
+	(*v1.WorkItem)(nil),                   // 35: lianhu.custody.v1.WorkItem
+	(*v1.Point)(nil),                      // 36: lianhu.custody.v1.Point
+	(*v11.ServiceVersion)(nil),            // 37: lianhu.access.v1.ServiceVersion
 }
 var file_lianhu_reporting_v1_reporting_read_service_proto_depIdxs = []int32{
-	19, // 0: lianhu.reporting.v1.GetReportResponse.report:type_name -> lianhu.reporting.v1.Report
-	20, // 1: lianhu.reporting.v1.GetReportResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
-	21, // 2: lianhu.reporting.v1.GetReportResponse.groups:type_name -> lianhu.reporting.v1.MeasureGroup
-	22, // 3: lianhu.reporting.v1.ListReportsRequest.states:type_name -> lianhu.reporting.v1.Report.State
-	19, // 4: lianhu.reporting.v1.ListReportsResponse.reports:type_name -> lianhu.reporting.v1.Report
-	23, // 5: lianhu.reporting.v1.GetReportStatusResponse.receipt:type_name -> lianhu.reporting.v1.Receipt
-	0,  // 6: lianhu.reporting.v1.GetReportStatusResponse.progress:type_name -> lianhu.reporting.v1.GetReportStatusResponse.Progress
-	24, // 7: lianhu.reporting.v1.GetReportStatusResponse.accept_time:type_name -> google.protobuf.Timestamp
-	24, // 8: lianhu.reporting.v1.GetReportStatusResponse.response_close_time:type_name -> google.protobuf.Timestamp
-	25, // 9: lianhu.reporting.v1.GetBulletinResponse.bulletin:type_name -> lianhu.reporting.v1.Bulletin
-	20, // 10: lianhu.reporting.v1.GetBulletinResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
-	26, // 11: lianhu.reporting.v1.GetAssessmentResponse.assessment:type_name -> lianhu.reporting.v1.Assessment
-	27, // 12: lianhu.reporting.v1.GetIncidentResponse.incident:type_name -> lianhu.reporting.v1.Incident
-	28, // 13: lianhu.reporting.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
-	29, // 14: lianhu.reporting.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
-	30, // 15: lianhu.reporting.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
-	31, // 16: lianhu.reporting.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
-	1,  // 17: lianhu.reporting.v1.ReportingReadService.GetReport:input_type -> lianhu.reporting.v1.GetReportRequest
-	3,  // 18: lianhu.reporting.v1.ReportingReadService.ListReports:input_type -> lianhu.reporting.v1.ListReportsRequest
-	5,  // 19: lianhu.reporting.v1.ReportingReadService.GetReportStatus:input_type -> lianhu.reporting.v1.GetReportStatusRequest
-	7,  // 20: lianhu.reporting.v1.ReportingReadService.GetBulletin:input_type -> lianhu.reporting.v1.GetBulletinRequest
-	9,  // 21: lianhu.reporting.v1.ReportingReadService.GetAssessment:input_type -> lianhu.reporting.v1.GetAssessmentRequest
-	11, // 22: lianhu.reporting.v1.ReportingReadService.GetIncident:input_type -> lianhu.reporting.v1.GetIncidentRequest
-	13, // 23: lianhu.reporting.v1.ReportingReadService.ListWork:input_type -> lianhu.reporting.v1.ListWorkRequest
-	15, // 24: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:input_type -> lianhu.reporting.v1.GetCustodyHistoryRequest
-	17, // 25: lianhu.reporting.v1.ReportingReadService.GetVersion:input_type -> lianhu.reporting.v1.GetVersionRequest
-	2,  // 26: lianhu.reporting.v1.ReportingReadService.GetReport:output_type -> lianhu.reporting.v1.GetReportResponse
-	4,  // 27: lianhu.reporting.v1.ReportingReadService.ListReports:output_type -> lianhu.reporting.v1.ListReportsResponse
-	6,  // 28: lianhu.reporting.v1.ReportingReadService.GetReportStatus:output_type -> lianhu.reporting.v1.GetReportStatusResponse
-	8,  // 29: lianhu.reporting.v1.ReportingReadService.GetBulletin:output_type -> lianhu.reporting.v1.GetBulletinResponse
-	10, // 30: lianhu.reporting.v1.ReportingReadService.GetAssessment:output_type -> lianhu.reporting.v1.GetAssessmentResponse
-	12, // 31: lianhu.reporting.v1.ReportingReadService.GetIncident:output_type -> lianhu.reporting.v1.GetIncidentResponse
-	14, // 32: lianhu.reporting.v1.ReportingReadService.ListWork:output_type -> lianhu.reporting.v1.ListWorkResponse
-	16, // 33: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:output_type -> lianhu.reporting.v1.GetCustodyHistoryResponse
-	18, // 34: lianhu.reporting.v1.ReportingReadService.GetVersion:output_type -> lianhu.reporting.v1.GetVersionResponse
-	26, // [26:35] is the sub-list for method output_type
-	17, // [17:26] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	20, // 0: lianhu.reporting.v1.GetReportResponse.report:type_name -> lianhu.reporting.v1.Report
+	21, // 1: lianhu.reporting.v1.GetReportResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
+	22, // 2: lianhu.reporting.v1.GetReportResponse.groups:type_name -> lianhu.reporting.v1.MeasureGroup
+	23, // 3: lianhu.reporting.v1.GetReportResponse.searches:type_name -> lianhu.reporting.v1.Search
+	24, // 4: lianhu.reporting.v1.GetReportResponse.placements:type_name -> lianhu.reporting.v1.Placement
+	25, // 5: lianhu.reporting.v1.GetReportResponse.filings:type_name -> lianhu.reporting.v1.Filing
+	26, // 6: lianhu.reporting.v1.ListReportsRequest.states:type_name -> lianhu.reporting.v1.Report.State
+	20, // 7: lianhu.reporting.v1.ListReportsResponse.reports:type_name -> lianhu.reporting.v1.Report
+	27, // 8: lianhu.reporting.v1.GetReportStatusResponse.receipt:type_name -> lianhu.reporting.v1.Receipt
+	0,  // 9: lianhu.reporting.v1.GetReportStatusResponse.progress:type_name -> lianhu.reporting.v1.GetReportStatusResponse.Progress
+	28, // 10: lianhu.reporting.v1.GetReportStatusResponse.accept_time:type_name -> google.protobuf.Timestamp
+	28, // 11: lianhu.reporting.v1.GetReportStatusResponse.response_close_time:type_name -> google.protobuf.Timestamp
+	7,  // 12: lianhu.reporting.v1.GetReportStatusResponse.filings:type_name -> lianhu.reporting.v1.FilingFeedback
+	29, // 13: lianhu.reporting.v1.FilingFeedback.kind:type_name -> lianhu.reporting.v1.Filing.Kind
+	30, // 14: lianhu.reporting.v1.FilingFeedback.decision:type_name -> lianhu.reporting.v1.Filing.Decision
+	28, // 15: lianhu.reporting.v1.FilingFeedback.decide_time:type_name -> google.protobuf.Timestamp
+	28, // 16: lianhu.reporting.v1.FilingFeedback.feedback_time:type_name -> google.protobuf.Timestamp
+	31, // 17: lianhu.reporting.v1.GetBulletinResponse.bulletin:type_name -> lianhu.reporting.v1.Bulletin
+	21, // 18: lianhu.reporting.v1.GetBulletinResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
+	32, // 19: lianhu.reporting.v1.GetAssessmentResponse.assessment:type_name -> lianhu.reporting.v1.Assessment
+	33, // 20: lianhu.reporting.v1.GetIncidentResponse.incident:type_name -> lianhu.reporting.v1.Incident
+	34, // 21: lianhu.reporting.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
+	35, // 22: lianhu.reporting.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
+	36, // 23: lianhu.reporting.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
+	37, // 24: lianhu.reporting.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
+	1,  // 25: lianhu.reporting.v1.ReportingReadService.GetReport:input_type -> lianhu.reporting.v1.GetReportRequest
+	3,  // 26: lianhu.reporting.v1.ReportingReadService.ListReports:input_type -> lianhu.reporting.v1.ListReportsRequest
+	5,  // 27: lianhu.reporting.v1.ReportingReadService.GetReportStatus:input_type -> lianhu.reporting.v1.GetReportStatusRequest
+	8,  // 28: lianhu.reporting.v1.ReportingReadService.GetBulletin:input_type -> lianhu.reporting.v1.GetBulletinRequest
+	10, // 29: lianhu.reporting.v1.ReportingReadService.GetAssessment:input_type -> lianhu.reporting.v1.GetAssessmentRequest
+	12, // 30: lianhu.reporting.v1.ReportingReadService.GetIncident:input_type -> lianhu.reporting.v1.GetIncidentRequest
+	14, // 31: lianhu.reporting.v1.ReportingReadService.ListWork:input_type -> lianhu.reporting.v1.ListWorkRequest
+	16, // 32: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:input_type -> lianhu.reporting.v1.GetCustodyHistoryRequest
+	18, // 33: lianhu.reporting.v1.ReportingReadService.GetVersion:input_type -> lianhu.reporting.v1.GetVersionRequest
+	2,  // 34: lianhu.reporting.v1.ReportingReadService.GetReport:output_type -> lianhu.reporting.v1.GetReportResponse
+	4,  // 35: lianhu.reporting.v1.ReportingReadService.ListReports:output_type -> lianhu.reporting.v1.ListReportsResponse
+	6,  // 36: lianhu.reporting.v1.ReportingReadService.GetReportStatus:output_type -> lianhu.reporting.v1.GetReportStatusResponse
+	9,  // 37: lianhu.reporting.v1.ReportingReadService.GetBulletin:output_type -> lianhu.reporting.v1.GetBulletinResponse
+	11, // 38: lianhu.reporting.v1.ReportingReadService.GetAssessment:output_type -> lianhu.reporting.v1.GetAssessmentResponse
+	13, // 39: lianhu.reporting.v1.ReportingReadService.GetIncident:output_type -> lianhu.reporting.v1.GetIncidentResponse
+	15, // 40: lianhu.reporting.v1.ReportingReadService.ListWork:output_type -> lianhu.reporting.v1.ListWorkResponse
+	17, // 41: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:output_type -> lianhu.reporting.v1.GetCustodyHistoryResponse
+	19, // 42: lianhu.reporting.v1.ReportingReadService.GetVersion:output_type -> lianhu.reporting.v1.GetVersionResponse
+	34, // [34:43] is the sub-list for method output_type
+	25, // [25:34] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_reporting_read_service_proto_init() }
@@ -1243,16 +1378,19 @@ func file_lianhu_reporting_v1_reporting_read_service_proto_init() {
 	}
 	file_lianhu_reporting_v1_assessment_proto_init()
 	file_lianhu_reporting_v1_bulletin_proto_init()
+	file_lianhu_reporting_v1_filing_proto_init()
 	file_lianhu_reporting_v1_incident_proto_init()
+	file_lianhu_reporting_v1_placement_proto_init()
 	file_lianhu_reporting_v1_report_proto_init()
 	file_lianhu_reporting_v1_response_proto_init()
+	file_lianhu_reporting_v1_search_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc), len(file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

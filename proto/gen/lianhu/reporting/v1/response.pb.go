@@ -99,7 +99,11 @@ type Measure struct {
 	// When it was struck out; absent when it stands.
 	StrikeTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=strike_time,json=strikeTime,proto3" json:"strike_time,omitempty"`
 	// Why it was struck out, at most 500 characters.
-	StrikeText    string `protobuf:"bytes,10,opt,name=strike_text,json=strikeText,proto3" json:"strike_text,omitempty"`
+	StrikeText string `protobuf:"bytes,10,opt,name=strike_text,json=strikeText,proto3" json:"strike_text,omitempty"`
+	// Id of the search or placement that the measure opened; empty where it opens nothing.
+	ItemId string `protobuf:"bytes,11,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// True while another unit has to accept what was asked of it: the measure meets no group yet (待对方接收).
+	Pending       bool `protobuf:"varint,12,opt,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +206,20 @@ func (x *Measure) GetStrikeText() string {
 		return x.StrikeText
 	}
 	return ""
+}
+
+func (x *Measure) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *Measure) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
 }
 
 // Waiver frees the response from one group of measures (免除). It names who answers for it.
@@ -399,7 +417,7 @@ var File_lianhu_reporting_v1_response_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_response_proto_rawDesc = "" +
 	"\n" +
-	"\"lianhu/reporting/v1/response.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\"\xa6\x03\n" +
+	"\"lianhu/reporting/v1/response.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\"\xe5\x03\n" +
 	"\aMeasure\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04code\x12\x18\n" +
@@ -414,7 +432,9 @@ const file_lianhu_reporting_v1_response_proto_rawDesc = "" +
 	"strikeTime\x12%\n" +
 	"\vstrike_text\x18\n" +
 	" \x01(\tB\x04\xf0\xd2%\x05R\n" +
-	"strikeText\"\xdd\x01\n" +
+	"strikeText\x12\x1d\n" +
+	"\aitem_id\x18\v \x01(\tB\x04\xf0\xd2%\x02R\x06itemId\x12\x1e\n" +
+	"\apending\x18\f \x01(\bB\x04\xf0\xd2%\x02R\apending\"\xdd\x01\n" +
 	"\x06Waiver\x12\x1a\n" +
 	"\x05group\x18\x01 \x01(\tB\x04\xf0\xd2%\x05R\x05group\x12\x18\n" +
 	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12 \n" +
