@@ -33,6 +33,7 @@ const (
 	ClockStaffVetting       = "staff.vetting"
 	ClockEventParked        = "event.parked"
 	ClockUpdateQuarantined  = "update.quarantined"
+	ClockCustodyRepair      = "custody.repair"
 )
 
 var ownClocks = []string{
@@ -40,6 +41,7 @@ var ownClocks = []string{
 	ClockAssessmentStart, ClockAssessmentDone, ClockAssessmentHandover, ClockCaseReview, ClockReferralConfirm,
 	ClockLeadResolve, ClockOverdueReview, ClockReliefFast, ClockPaymentApprove, ClockBankReturn, ClockVisitRed,
 	ClockVisitYellow, ClockVisitBlue, ClockVisitGreen, ClockStaffVetting, ClockEventParked, ClockUpdateQuarantined,
+	ClockCustodyRepair,
 }
 
 // Bound says where a clock ends whose rule names no length.

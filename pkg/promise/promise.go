@@ -29,7 +29,7 @@ const (
 )
 
 // Tolerance is how long after its deadline an item may wait for the sweeper.
-const Tolerance = 5 * time.Second
+const Tolerance = custody.Tolerance
 
 // Count is the result of one query.
 type Count struct {

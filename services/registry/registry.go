@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/promise"
 	"github.com/lianhu/lianhu/pkg/service"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
@@ -46,7 +47,8 @@ func build(_ context.Context, r *service.Runtime) (service.Parts, error) {
 	}
 	tables := store.NewTables()
 	followers := follow.New(r.Engine, r.District, tables, reporting)
-	handlers := &rpc.Service{Engine: r.Engine, District: r.District, Tables: tables, Feed: r.Feed, Followers: followers, Version: r.Version}
+	repairs := custody.NewRepairs(r.Engine, r.District, custody.RepairableItems(tables.Plans))
+	handlers := &rpc.Service{Engine: r.Engine, District: r.District, Tables: tables, Feed: r.Feed, Followers: followers, Repairs: repairs, Version: r.Version}
 	return service.Parts{
 		Register: func(s grpc.ServiceRegistrar) {
 			registryv1.RegisterRegistryServiceServer(s, handlers)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/promise"
@@ -56,9 +57,10 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 		return service.Parts{}, err
 	}
 	followers := follow.New(r.Engine, r.District, tables, referral)
+	repairs := custody.NewRepairs(r.Engine, r.District, custody.RepairableItems(tables.Applications), custody.RepairableItems(tables.Payments), custody.RepairableItems(tables.Batches))
 	handlers := &rpc.Service{
 		Engine: r.Engine, District: r.District, Tables: tables, Feed: r.Feed, Followers: followers,
-		Production: c.Shared.Production(), Version: r.Version,
+		Production: c.Shared.Production(), Repairs: repairs, Version: r.Version,
 	}
 	return service.Parts{
 		Register: func(s grpc.ServiceRegistrar) {

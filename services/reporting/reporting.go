@@ -78,6 +78,7 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 	followers := []*feed.Follower{follow.Registry(r.Engine, tables, registry), follow.Referral(r.Engine, tables, referral)}
 	desk := &rpc.Desk{
 		Engine: r.Engine, Tables: tables, Vault: vault, District: r.District, Feed: r.Feed, Followers: followers,
+		Repairs:  rpc.Repairs(r.Engine, r.District, tables),
 		Validate: func(m proto.Message) error { return validator.Validate(m) }, Version: r.Version,
 	}
 	dispatch := rpc.NewDispatch(desk)

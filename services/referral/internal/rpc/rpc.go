@@ -10,6 +10,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/feed"
@@ -45,6 +46,8 @@ type Service struct {
 	Feed *feed.Server
 	// Followers whose parked events an operator can retry.
 	Followers []*feed.Follower
+	// Repairs mends items whose custody is broken.
+	Repairs *custody.Repairs
 	// Version says what is running.
 	Version func(ctx context.Context) (*accessv1.ServiceVersion, error)
 }

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/feed"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
@@ -32,4 +33,10 @@ func (s *Service) ListParkedEvents(ctx context.Context, q *registryv1.ListParked
 // RetryParkedEvent implements the contract.
 func (s *Service) RetryParkedEvent(ctx context.Context, q *registryv1.RetryParkedEventRequest) (*registryv1.RetryParkedEventResponse, error) {
 	return &registryv1.RetryParkedEventResponse{}, feed.RetryParked(ctx, s.Followers, q)
+}
+
+// RepairCustody implements the contract.
+func (s *Service) RepairCustody(ctx context.Context, q *registryv1.RepairCustodyRequest) (*registryv1.RepairCustodyResponse, error) {
+	standing, err := s.Repairs.Run(ctx, command.CallFrom(ctx, q), q.GetRepair())
+	return &registryv1.RepairCustodyResponse{Standing: standing}, err
 }

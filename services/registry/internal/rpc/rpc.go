@@ -11,6 +11,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/audit"
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/feed"
 	"github.com/lianhu/lianhu/pkg/row"
@@ -48,6 +49,8 @@ type Service struct {
 	Feed *feed.Server
 	// Followers whose parked events an operator can retry.
 	Followers []*feed.Follower
+	// Repairs mends items whose custody is broken.
+	Repairs *custody.Repairs
 	// Version says what is running.
 	Version func(ctx context.Context) (*accessv1.ServiceVersion, error)
 }

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/feed"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
@@ -32,4 +33,10 @@ func (s *Service) ListParkedEvents(ctx context.Context, q *reliefv1.ListParkedEv
 // RetryParkedEvent implements the contract.
 func (s *Service) RetryParkedEvent(ctx context.Context, q *reliefv1.RetryParkedEventRequest) (*reliefv1.RetryParkedEventResponse, error) {
 	return &reliefv1.RetryParkedEventResponse{}, feed.RetryParked(ctx, s.Followers, q)
+}
+
+// RepairCustody implements the contract.
+func (s *Service) RepairCustody(ctx context.Context, q *reliefv1.RepairCustodyRequest) (*reliefv1.RepairCustodyResponse, error) {
+	standing, err := s.Repairs.Run(ctx, command.CallFrom(ctx, q), q.GetRepair())
+	return &reliefv1.RepairCustodyResponse{Standing: standing}, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/audit"
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/feed"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
@@ -53,6 +54,8 @@ type Service struct {
 	Followers []*feed.Follower
 	// Production refuses to pay on amounts nobody has confirmed.
 	Production bool
+	// Repairs mends items whose custody is broken.
+	Repairs *custody.Repairs
 	// Version says what is running.
 	Version func(ctx context.Context) (*accessv1.ServiceVersion, error)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/audit"
 	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/feed"
 	"github.com/lianhu/lianhu/pkg/row"
@@ -32,6 +33,8 @@ type Desk struct {
 	AckPatience time.Duration
 	// Validate checks a message against the rules written beside its fields.
 	Validate func(proto.Message) error
+	// Repairs mends items whose custody is broken.
+	Repairs *custody.Repairs
 	// Version describes the running service.
 	Version func(context.Context) (*accessv1.ServiceVersion, error)
 }

@@ -176,6 +176,7 @@ func (h *house) serve(events *feed.Server) (address string, dispatch *rpc.Dispat
 	}
 	desk := &rpc.Desk{
 		Engine: h.engine, Tables: h.tables, Vault: &store.Vault{DB: h.vault, Keys: h.keys("vault", 9)}, District: h.district, Feed: events,
+		Repairs:     rpc.Repairs(h.engine, h.district, h.tables),
 		AckPatience: time.Second, Validate: func(m proto.Message) error { return validator.Validate(m) },
 		Version: func(context.Context) (*accessv1.ServiceVersion, error) {
 			return &accessv1.ServiceVersion{Service: "reporting"}, nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/client"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
@@ -51,4 +52,33 @@ func TestALookIsOnRecord(t *testing.T) {
 	if looks != 2 {
 		t.Errorf("%d looks on record, want 2", looks)
 	}
+}
+
+// A station that is closed leaves a report nobody can act on; the operator hands it to the bureau, and nobody else may.
+func TestAReportOfAStationThatIsGoneIsRepaired(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	report := h.submitted().GetStanding().GetId()
+	repair := func(unit string) (*reportingv1.RepairCustodyResponse, error) {
+		return reportingv1.NewReportingOperationsServiceClient(h.as(unit)).RepairCustody(t.Context(), &reportingv1.RepairCustodyRequest{
+			RequestId: id(), Repair: &custodyv1.Repair{Kind: "report", ItemId: report, Grounds: custodyv1.RepairGrounds_REPAIR_GROUNDS_HOLDER_GONE, Holder: bureau},
+		})
+	}
+	_, err := repair("operations")
+	if r := refusalOf(t, err); r.reason != "CUSTODY_NOT_BROKEN" {
+		t.Errorf("a healthy report: %+v", r)
+	}
+	must(t, func() error {
+		_, err := h.database.OpenOwner(t).Exec(t.Context(), "UPDATE report SET holder = 'police/320411099000' WHERE id = $1::uuid", report)
+		return err
+	})
+	_, err = repair(lead)
+	if r := refusalOf(t, err); r.reason != "METHOD_NOT_ALLOWED" {
+		t.Errorf("the lead office: %+v", r)
+	}
+	got, err := repair("operations")
+	if err != nil || got.GetStanding().GetHolder() != bureau {
+		t.Errorf("%v, %v", got, err)
+	}
+	h.wantPromises()
 }

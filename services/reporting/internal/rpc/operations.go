@@ -3,8 +3,12 @@ package rpc
 import (
 	"context"
 
+	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/feed"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+	"github.com/lianhu/lianhu/services/reporting/internal/store"
 )
 
 // Operations serves ReportingOperationsService.
@@ -22,4 +26,16 @@ func (s *Operations) ListParkedEvents(ctx context.Context, req *reportingv1.List
 // RetryParkedEvent implements ReportingOperationsService.
 func (s *Operations) RetryParkedEvent(ctx context.Context, req *reportingv1.RetryParkedEventRequest) (*reportingv1.RetryParkedEventResponse, error) {
 	return &reportingv1.RetryParkedEventResponse{}, feed.RetryParked(ctx, s.Followers, req)
+}
+
+// Repairs mends the items of every kind this service keeps.
+func Repairs(e *command.Engine, d *district.District, t *store.Tables) *custody.Repairs {
+	return custody.NewRepairs(e, d, custody.RepairableItems(t.Reports), custody.RepairableItems(t.Bulletins),
+		custody.RepairableItems(t.Assessments), custody.RepairableItems(t.Incidents), custody.RepairableItems(t.Quarantine))
+}
+
+// RepairCustody implements ReportingOperationsService.
+func (s *Operations) RepairCustody(ctx context.Context, req *reportingv1.RepairCustodyRequest) (*reportingv1.RepairCustodyResponse, error) {
+	standing, err := s.Repairs.Run(ctx, command.CallFrom(ctx, req), req.GetRepair())
+	return &reportingv1.RepairCustodyResponse{Standing: standing}, err
 }

@@ -80,6 +80,60 @@ func (Side) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{0}
 }
 
+// RepairGrounds says in what way an open item is broken. The service checks it against the item, so a repair is never a way to
+// move a healthy one.
+type RepairGrounds int32
+
+const (
+	// Not set; refused.
+	RepairGrounds_REPAIR_GROUNDS_UNSPECIFIED RepairGrounds = 0
+	// The holder is no open unit of the district today (责任单位已撤销或不存在), for example a village that was merged: nobody can act.
+	RepairGrounds_REPAIR_GROUNDS_HOLDER_GONE RepairGrounds = 1
+	// The deadline has passed and its consequence cannot be carried out (时限已过而未能处理): the sweeper has had its tolerance of 5 s and failed.
+	RepairGrounds_REPAIR_GROUNDS_DEADLINE_STUCK RepairGrounds = 2
+)
+
+// Enum value maps for RepairGrounds.
+var (
+	RepairGrounds_name = map[int32]string{
+		0: "REPAIR_GROUNDS_UNSPECIFIED",
+		1: "REPAIR_GROUNDS_HOLDER_GONE",
+		2: "REPAIR_GROUNDS_DEADLINE_STUCK",
+	}
+	RepairGrounds_value = map[string]int32{
+		"REPAIR_GROUNDS_UNSPECIFIED":    0,
+		"REPAIR_GROUNDS_HOLDER_GONE":    1,
+		"REPAIR_GROUNDS_DEADLINE_STUCK": 2,
+	}
+)
+
+func (x RepairGrounds) Enum() *RepairGrounds {
+	p := new(RepairGrounds)
+	*p = x
+	return p
+}
+
+func (x RepairGrounds) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RepairGrounds) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_custody_v1_custody_proto_enumTypes[1].Descriptor()
+}
+
+func (RepairGrounds) Type() protoreflect.EnumType {
+	return &file_lianhu_custody_v1_custody_proto_enumTypes[1]
+}
+
+func (x RepairGrounds) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RepairGrounds.Descriptor instead.
+func (RepairGrounds) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{1}
+}
+
 // Standing is what every mutation answers and every item carries: where the item stands right now. Nothing in it
 // is above INTERNAL.
 type Standing struct {
@@ -456,6 +510,89 @@ func (x *WorkItem) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Repair is what an operator sets on an open item that is broken. The offer, if there is one, stays.
+type Repair struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What sort of item it is, as in WorkItem.kind, for example `report`.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Id of the item.
+	ItemId string `protobuf:"bytes,2,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// In what way it is broken. The custody point and the event are named after it: `repaired_holder_gone`, `repaired_deadline_stuck`.
+	Grounds RepairGrounds `protobuf:"varint,3,opt,name=grounds,proto3,enum=lianhu.custody.v1.RepairGrounds" json:"grounds,omitempty"`
+	// Unit that is accountable from now on: an open member unit, police station, township or village committee. Needed for HOLDER_GONE;
+	// empty otherwise means that the holder stays.
+	Holder string `protobuf:"bytes,4,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Next deadline, after now and at most 31 days away. Absent means the district's clock `custody.repair` (district default).
+	Deadline      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Repair) Reset() {
+	*x = Repair{}
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Repair) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Repair) ProtoMessage() {}
+
+func (x *Repair) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Repair.ProtoReflect.Descriptor instead.
+func (*Repair) Descriptor() ([]byte, []int) {
+	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Repair) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Repair) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *Repair) GetGrounds() RepairGrounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return RepairGrounds_REPAIR_GROUNDS_UNSPECIFIED
+}
+
+func (x *Repair) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *Repair) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
 var File_lianhu_custody_v1_custody_proto protoreflect.FileDescriptor
 
 const file_lianhu_custody_v1_custody_proto_rawDesc = "" +
@@ -493,11 +630,21 @@ const file_lianhu_custody_v1_custody_proto_rawDesc = "" +
 	"\bdivision\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\bdivision\x12\x1e\n" +
 	"\aoverdue\x18\x05 \x01(\bB\x04\xf0\xd2%\x02R\aoverdue\x12A\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
-	"createTime*?\n" +
+	"createTime\"\x81\x02\n" +
+	"\x06Repair\x12!\n" +
+	"\x04kind\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18(\xf0\xd2%\x02R\x04kind\x12%\n" +
+	"\aitem_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x06itemId\x12J\n" +
+	"\agrounds\x18\x03 \x01(\x0e2 .lianhu.custody.v1.RepairGroundsB\x0e\xbaH\a\x82\x01\x04\x10\x01 \x00\xf0\xd2%\x02R\agrounds\x12#\n" +
+	"\x06holder\x18\x04 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x02R\x06holder\x12<\n" +
+	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\bdeadline*?\n" +
 	"\x04Side\x12\x14\n" +
 	"\x10SIDE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSIDE_HOLDER\x10\x01\x12\x10\n" +
-	"\fSIDE_OFFERED\x10\x02B@Z>github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1;custodyv1b\x06proto3"
+	"\fSIDE_OFFERED\x10\x02*r\n" +
+	"\rRepairGrounds\x12\x1e\n" +
+	"\x1aREPAIR_GROUNDS_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aREPAIR_GROUNDS_HOLDER_GONE\x10\x01\x12!\n" +
+	"\x1dREPAIR_GROUNDS_DEADLINE_STUCK\x10\x02B@Z>github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1;custodyv1b\x06proto3"
 
 var (
 	file_lianhu_custody_v1_custody_proto_rawDescOnce sync.Once
@@ -511,28 +658,32 @@ func file_lianhu_custody_v1_custody_proto_rawDescGZIP() []byte {
 	return file_lianhu_custody_v1_custody_proto_rawDescData
 }
 
-var file_lianhu_custody_v1_custody_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_lianhu_custody_v1_custody_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_lianhu_custody_v1_custody_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_lianhu_custody_v1_custody_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_lianhu_custody_v1_custody_proto_goTypes = []any{
 	(Side)(0),                     // 0: lianhu.custody.v1.Side
-	(*Standing)(nil),              // 1: lianhu.custody.v1.Standing
-	(*Point)(nil),                 // 2: lianhu.custody.v1.Point
-	(*WorkFilter)(nil),            // 3: lianhu.custody.v1.WorkFilter
-	(*WorkItem)(nil),              // 4: lianhu.custody.v1.WorkItem
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(RepairGrounds)(0),            // 1: lianhu.custody.v1.RepairGrounds
+	(*Standing)(nil),              // 2: lianhu.custody.v1.Standing
+	(*Point)(nil),                 // 3: lianhu.custody.v1.Point
+	(*WorkFilter)(nil),            // 4: lianhu.custody.v1.WorkFilter
+	(*WorkItem)(nil),              // 5: lianhu.custody.v1.WorkItem
+	(*Repair)(nil),                // 6: lianhu.custody.v1.Repair
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_lianhu_custody_v1_custody_proto_depIdxs = []int32{
-	5, // 0: lianhu.custody.v1.Standing.deadline:type_name -> google.protobuf.Timestamp
-	5, // 1: lianhu.custody.v1.Point.since:type_name -> google.protobuf.Timestamp
-	5, // 2: lianhu.custody.v1.Point.deadline:type_name -> google.protobuf.Timestamp
+	7, // 0: lianhu.custody.v1.Standing.deadline:type_name -> google.protobuf.Timestamp
+	7, // 1: lianhu.custody.v1.Point.since:type_name -> google.protobuf.Timestamp
+	7, // 2: lianhu.custody.v1.Point.deadline:type_name -> google.protobuf.Timestamp
 	0, // 3: lianhu.custody.v1.WorkFilter.side:type_name -> lianhu.custody.v1.Side
-	1, // 4: lianhu.custody.v1.WorkItem.standing:type_name -> lianhu.custody.v1.Standing
-	5, // 5: lianhu.custody.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	2, // 4: lianhu.custody.v1.WorkItem.standing:type_name -> lianhu.custody.v1.Standing
+	7, // 5: lianhu.custody.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
+	1, // 6: lianhu.custody.v1.Repair.grounds:type_name -> lianhu.custody.v1.RepairGrounds
+	7, // 7: lianhu.custody.v1.Repair.deadline:type_name -> google.protobuf.Timestamp
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_custody_v1_custody_proto_init() }
@@ -545,8 +696,8 @@ func file_lianhu_custody_v1_custody_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_custody_v1_custody_proto_rawDesc), len(file_lianhu_custody_v1_custody_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   4,
+			NumEnums:      2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -175,6 +175,8 @@ const (
 	// Five attempts met somebody else's change each time; nothing was done. Repeat with the same request_id.
 	// Metadata: {"method":"/lianhu.registry.v1.RegistryService/UpdateChild"}.
 	Reason_REASON_CONTENTION Reason = 28
+	// A repair of custody names grounds that the item does not show: it is not broken in that way. Metadata: {"grounds":"HOLDER_GONE"}.
+	Reason_REASON_CUSTODY_NOT_BROKEN Reason = 29
 )
 
 // Enum value maps for Reason.
@@ -209,6 +211,7 @@ var (
 		26: "REASON_OFFICER_UNKNOWN",
 		27: "REASON_PARKED_EVENT_NOT_FOUND",
 		28: "REASON_CONTENTION",
+		29: "REASON_CUSTODY_NOT_BROKEN",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -240,6 +243,7 @@ var (
 		"REASON_OFFICER_UNKNOWN":        26,
 		"REASON_PARKED_EVENT_NOT_FOUND": 27,
 		"REASON_CONTENTION":             28,
+		"REASON_CUSTODY_NOT_BROKEN":     29,
 	}
 )
 
@@ -366,7 +370,7 @@ const file_lianhu_fault_v1_reason_proto_rawDesc = "" +
 	"\x0eKIND_EXHAUSTED\x10\b\x12\x14\n" +
 	"\x10KIND_UNAVAILABLE\x10\t\x12\x15\n" +
 	"\x11KIND_OUT_OF_RANGE\x10\n" +
-	"*\x92\x10\n" +
+	"*\xee\x10\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12=\n" +
 	"\x14REASON_FIELD_INVALID\x10\x01\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b请求字段不符合要求\x12J\n" +
@@ -398,7 +402,8 @@ const file_lianhu_fault_v1_reason_proto_rawDesc = "" +
 	"\x15REASON_METHOD_UNKNOWN\x10\x19\x1a\x17\xfa\xd2%\x13\b\x04\x12\x0f接口不存在\x12B\n" +
 	"\x16REASON_OFFICER_UNKNOWN\x10\x1a\x1a&\xfa\xd2%\"\b\x02\x12\x1e经办人不在本单位名册\x12@\n" +
 	"\x1dREASON_PARKED_EVENT_NOT_FOUND\x10\x1b\x1a\x1d\xfa\xd2%\x19\b\x04\x12\x15没有该滞留事件\x12d\n" +
-	"\x11REASON_CONTENTION\x10\x1c\x1aM\xfa\xd2%I\b\a\x12E同一数据正被频繁修改，请稍后用同一请求编号重试:T\n" +
+	"\x11REASON_CONTENTION\x10\x1c\x1aM\xfa\xd2%I\b\a\x12E同一数据正被频繁修改，请稍后用同一请求编号重试\x12Z\n" +
+	"\x19REASON_CUSTODY_NOT_BROKEN\x10\x1d\x1a;\xfa\xd2%7\b\x06\x123该事项的责任单位或时限并无所述异常:T\n" +
 	"\x04info\x12!.google.protobuf.EnumValueOptions\x18\xaf\xda\x04 \x01(\v2\x1b.lianhu.fault.v1.ReasonInfoR\x04infoB<Z:github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1;faultv1b\x06proto3"
 
 var (

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ReferralOperationsService_ListParkedEvents_FullMethodName = "/lianhu.referral.v1.ReferralOperationsService/ListParkedEvents"
 	ReferralOperationsService_RetryParkedEvent_FullMethodName = "/lianhu.referral.v1.ReferralOperationsService/RetryParkedEvent"
+	ReferralOperationsService_RepairCustody_FullMethodName    = "/lianhu.referral.v1.ReferralOperationsService/RepairCustody"
 )
 
 // ReferralOperationsServiceClient is the client API for ReferralOperationsService service.
@@ -35,6 +36,10 @@ type ReferralOperationsServiceClient interface {
 	// RetryParkedEvent lets the follower apply a parked event again, and then those behind it on the same subject. Callable by: operator.
 	// Custody and clocks: none until the event is applied. Errors: PARKED_EVENT_NOT_FOUND.
 	RetryParkedEvent(ctx context.Context, in *RetryParkedEventRequest, opts ...grpc.CallOption) (*RetryParkedEventResponse, error)
+	// RepairCustody gives an open item that is broken a holder and a deadline again (责任修复). Callable by: operator. Custody: the named
+	// holder, or the present one; the offer stays. Clock: custody.repair, or the deadline named. Leaves a point of custody, an event
+	// and an audit row like every change. Errors: CUSTODY_NOT_BROKEN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	RepairCustody(ctx context.Context, in *RepairCustodyRequest, opts ...grpc.CallOption) (*RepairCustodyResponse, error)
 }
 
 type referralOperationsServiceClient struct {
@@ -65,6 +70,16 @@ func (c *referralOperationsServiceClient) RetryParkedEvent(ctx context.Context, 
 	return out, nil
 }
 
+func (c *referralOperationsServiceClient) RepairCustody(ctx context.Context, in *RepairCustodyRequest, opts ...grpc.CallOption) (*RepairCustodyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RepairCustodyResponse)
+	err := c.cc.Invoke(ctx, ReferralOperationsService_RepairCustody_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReferralOperationsServiceServer is the server API for ReferralOperationsService service.
 // All implementations must embed UnimplementedReferralOperationsServiceServer
 // for forward compatibility.
@@ -77,6 +92,10 @@ type ReferralOperationsServiceServer interface {
 	// RetryParkedEvent lets the follower apply a parked event again, and then those behind it on the same subject. Callable by: operator.
 	// Custody and clocks: none until the event is applied. Errors: PARKED_EVENT_NOT_FOUND.
 	RetryParkedEvent(context.Context, *RetryParkedEventRequest) (*RetryParkedEventResponse, error)
+	// RepairCustody gives an open item that is broken a holder and a deadline again (责任修复). Callable by: operator. Custody: the named
+	// holder, or the present one; the offer stays. Clock: custody.repair, or the deadline named. Leaves a point of custody, an event
+	// and an audit row like every change. Errors: CUSTODY_NOT_BROKEN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	RepairCustody(context.Context, *RepairCustodyRequest) (*RepairCustodyResponse, error)
 	mustEmbedUnimplementedReferralOperationsServiceServer()
 }
 
@@ -92,6 +111,9 @@ func (UnimplementedReferralOperationsServiceServer) ListParkedEvents(context.Con
 }
 func (UnimplementedReferralOperationsServiceServer) RetryParkedEvent(context.Context, *RetryParkedEventRequest) (*RetryParkedEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryParkedEvent not implemented")
+}
+func (UnimplementedReferralOperationsServiceServer) RepairCustody(context.Context, *RepairCustodyRequest) (*RepairCustodyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RepairCustody not implemented")
 }
 func (UnimplementedReferralOperationsServiceServer) mustEmbedUnimplementedReferralOperationsServiceServer() {
 }
@@ -151,6 +173,24 @@ func _ReferralOperationsService_RetryParkedEvent_Handler(srv interface{}, ctx co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReferralOperationsService_RepairCustody_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RepairCustodyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReferralOperationsServiceServer).RepairCustody(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReferralOperationsService_RepairCustody_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReferralOperationsServiceServer).RepairCustody(ctx, req.(*RepairCustodyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReferralOperationsService_ServiceDesc is the grpc.ServiceDesc for ReferralOperationsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -165,6 +205,10 @@ var ReferralOperationsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RetryParkedEvent",
 			Handler:    _ReferralOperationsService_RetryParkedEvent_Handler,
+		},
+		{
+			MethodName: "RepairCustody",
+			Handler:    _ReferralOperationsService_RepairCustody_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -9,6 +9,7 @@ package registryv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	v11 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	v1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -254,11 +255,130 @@ func (*RetryParkedEventResponse) Descriptor() ([]byte, []int) {
 	return file_lianhu_registry_v1_operations_service_proto_rawDescGZIP(), []int{3}
 }
 
+// RepairCustodyRequest names the item, what is broken and what is set.
+type RepairCustodyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the item as it was read; empty means whatever version.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What is broken and what is set.
+	Repair        *v11.Repair `protobuf:"bytes,4,opt,name=repair,proto3" json:"repair,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairCustodyRequest) Reset() {
+	*x = RepairCustodyRequest{}
+	mi := &file_lianhu_registry_v1_operations_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairCustodyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairCustodyRequest) ProtoMessage() {}
+
+func (x *RepairCustodyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_operations_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairCustodyRequest.ProtoReflect.Descriptor instead.
+func (*RepairCustodyRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_operations_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RepairCustodyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RepairCustodyRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RepairCustodyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RepairCustodyRequest) GetRepair() *v11.Repair {
+	if x != nil {
+		return x.Repair
+	}
+	return nil
+}
+
+// RepairCustodyResponse tells where the item stands.
+type RepairCustodyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the item stands now; absent when only checked.
+	Standing      *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairCustodyResponse) Reset() {
+	*x = RepairCustodyResponse{}
+	mi := &file_lianhu_registry_v1_operations_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairCustodyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairCustodyResponse) ProtoMessage() {}
+
+func (x *RepairCustodyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_operations_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairCustodyResponse.ProtoReflect.Descriptor instead.
+func (*RepairCustodyResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_operations_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RepairCustodyResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
 var File_lianhu_registry_v1_operations_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_operations_service_proto_rawDesc = "" +
 	"\n" +
-	"+lianhu/registry/v1/operations_service.proto\x12\x12lianhu.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x19lianhu/feed/v1/feed.proto\"\x99\x01\n" +
+	"+lianhu/registry/v1/operations_service.proto\x12\x12lianhu.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x19lianhu/feed/v1/feed.proto\"\x99\x01\n" +
 	"\x17ListParkedEventsRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\bpageSize\x12+\n" +
 	"\n" +
@@ -273,12 +393,23 @@ const file_lianhu_registry_v1_operations_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12)\n" +
 	"\bfollower\x18\x04 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xf0\xd2%\x02R\bfollower\x12\x1d\n" +
 	"\x03seq\x18\x05 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x03seq\"\x1a\n" +
-	"\x18RetryParkedEventResponse2\x83\x03\n" +
+	"\x18RetryParkedEventResponse\"\xd1\x01\n" +
+	"\x14RepairCustodyRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x02R\x04etag\x12=\n" +
+	"\x06repair\x18\x04 \x01(\v2\x19.lianhu.custody.v1.RepairB\n" +
+	"\xbaH\x03\xc8\x01\x01\xf0\xd2%\x02R\x06repair\"V\n" +
+	"\x15RepairCustodyResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding2\xa7\x04\n" +
 	"\x19RegistryOperationsService\x12\xae\x01\n" +
 	"\x10ListParkedEvents\x12+.lianhu.registry.v1.ListParkedEventsRequest\x1a,.lianhu.registry.v1.ListParkedEventsResponse\"?\xea\xd2%\x17\n" +
 	"\x15operate.parked_events\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/registry/parkedEvents\x90\x02\x01\x12\xb4\x01\n" +
 	"\x10RetryParkedEvent\x12+.lianhu.registry.v1.RetryParkedEventRequest\x1a,.lianhu.registry.v1.RetryParkedEventResponse\"E\xea\xd2%\x17\n" +
-	"\x15operate.parked_events\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/registry/parkedEvents:retryBBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\x15operate.parked_events\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/registry/parkedEvents:retry\x12\xa1\x01\n" +
+	"\rRepairCustody\x12(.lianhu.registry.v1.RepairCustodyRequest\x1a).lianhu.registry.v1.RepairCustodyResponse\";\xea\xd2%\x11\n" +
+	"\x0foperate.custody\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/registry/custody:repairBBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_operations_service_proto_rawDescOnce sync.Once
@@ -292,25 +423,33 @@ func file_lianhu_registry_v1_operations_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_registry_v1_operations_service_proto_rawDescData
 }
 
-var file_lianhu_registry_v1_operations_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_lianhu_registry_v1_operations_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_lianhu_registry_v1_operations_service_proto_goTypes = []any{
 	(*ListParkedEventsRequest)(nil),  // 0: lianhu.registry.v1.ListParkedEventsRequest
 	(*ListParkedEventsResponse)(nil), // 1: lianhu.registry.v1.ListParkedEventsResponse
 	(*RetryParkedEventRequest)(nil),  // 2: lianhu.registry.v1.RetryParkedEventRequest
 	(*RetryParkedEventResponse)(nil), // 3: lianhu.registry.v1.RetryParkedEventResponse
-	(*v1.ParkedEvent)(nil),           // 4: lianhu.feed.v1.ParkedEvent
+	(*RepairCustodyRequest)(nil),     // 4: lianhu.registry.v1.RepairCustodyRequest
+	(*RepairCustodyResponse)(nil),    // 5: lianhu.registry.v1.RepairCustodyResponse
+	(*v1.ParkedEvent)(nil),           // 6: lianhu.feed.v1.ParkedEvent
+	(*v11.Repair)(nil),               // 7: lianhu.custody.v1.Repair
+	(*v11.Standing)(nil),             // 8: lianhu.custody.v1.Standing
 }
 var file_lianhu_registry_v1_operations_service_proto_depIdxs = []int32{
-	4, // 0: lianhu.registry.v1.ListParkedEventsResponse.parked_events:type_name -> lianhu.feed.v1.ParkedEvent
-	0, // 1: lianhu.registry.v1.RegistryOperationsService.ListParkedEvents:input_type -> lianhu.registry.v1.ListParkedEventsRequest
-	2, // 2: lianhu.registry.v1.RegistryOperationsService.RetryParkedEvent:input_type -> lianhu.registry.v1.RetryParkedEventRequest
-	1, // 3: lianhu.registry.v1.RegistryOperationsService.ListParkedEvents:output_type -> lianhu.registry.v1.ListParkedEventsResponse
-	3, // 4: lianhu.registry.v1.RegistryOperationsService.RetryParkedEvent:output_type -> lianhu.registry.v1.RetryParkedEventResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	6, // 0: lianhu.registry.v1.ListParkedEventsResponse.parked_events:type_name -> lianhu.feed.v1.ParkedEvent
+	7, // 1: lianhu.registry.v1.RepairCustodyRequest.repair:type_name -> lianhu.custody.v1.Repair
+	8, // 2: lianhu.registry.v1.RepairCustodyResponse.standing:type_name -> lianhu.custody.v1.Standing
+	0, // 3: lianhu.registry.v1.RegistryOperationsService.ListParkedEvents:input_type -> lianhu.registry.v1.ListParkedEventsRequest
+	2, // 4: lianhu.registry.v1.RegistryOperationsService.RetryParkedEvent:input_type -> lianhu.registry.v1.RetryParkedEventRequest
+	4, // 5: lianhu.registry.v1.RegistryOperationsService.RepairCustody:input_type -> lianhu.registry.v1.RepairCustodyRequest
+	1, // 6: lianhu.registry.v1.RegistryOperationsService.ListParkedEvents:output_type -> lianhu.registry.v1.ListParkedEventsResponse
+	3, // 7: lianhu.registry.v1.RegistryOperationsService.RetryParkedEvent:output_type -> lianhu.registry.v1.RetryParkedEventResponse
+	5, // 8: lianhu.registry.v1.RegistryOperationsService.RepairCustody:output_type -> lianhu.registry.v1.RepairCustodyResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_registry_v1_operations_service_proto_init() }
@@ -324,7 +463,7 @@ func file_lianhu_registry_v1_operations_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_registry_v1_operations_service_proto_rawDesc), len(file_lianhu_registry_v1_operations_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	RegistryOperationsService_ListParkedEvents_FullMethodName = "/lianhu.registry.v1.RegistryOperationsService/ListParkedEvents"
 	RegistryOperationsService_RetryParkedEvent_FullMethodName = "/lianhu.registry.v1.RegistryOperationsService/RetryParkedEvent"
+	RegistryOperationsService_RepairCustody_FullMethodName    = "/lianhu.registry.v1.RegistryOperationsService/RepairCustody"
 )
 
 // RegistryOperationsServiceClient is the client API for RegistryOperationsService service.
@@ -35,6 +36,10 @@ type RegistryOperationsServiceClient interface {
 	// RetryParkedEvent lets the follower apply a parked event again, and then those behind it on the same subject. Callable by: operator.
 	// Custody and clocks: none until the event is applied. Errors: PARKED_EVENT_NOT_FOUND.
 	RetryParkedEvent(ctx context.Context, in *RetryParkedEventRequest, opts ...grpc.CallOption) (*RetryParkedEventResponse, error)
+	// RepairCustody gives an open item that is broken a holder and a deadline again (责任修复). Callable by: operator. Custody: the named
+	// holder, or the present one; the offer stays. Clock: custody.repair, or the deadline named. Leaves a point of custody, an event
+	// and an audit row like every change. Errors: CUSTODY_NOT_BROKEN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	RepairCustody(ctx context.Context, in *RepairCustodyRequest, opts ...grpc.CallOption) (*RepairCustodyResponse, error)
 }
 
 type registryOperationsServiceClient struct {
@@ -65,6 +70,16 @@ func (c *registryOperationsServiceClient) RetryParkedEvent(ctx context.Context, 
 	return out, nil
 }
 
+func (c *registryOperationsServiceClient) RepairCustody(ctx context.Context, in *RepairCustodyRequest, opts ...grpc.CallOption) (*RepairCustodyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RepairCustodyResponse)
+	err := c.cc.Invoke(ctx, RegistryOperationsService_RepairCustody_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegistryOperationsServiceServer is the server API for RegistryOperationsService service.
 // All implementations must embed UnimplementedRegistryOperationsServiceServer
 // for forward compatibility.
@@ -77,6 +92,10 @@ type RegistryOperationsServiceServer interface {
 	// RetryParkedEvent lets the follower apply a parked event again, and then those behind it on the same subject. Callable by: operator.
 	// Custody and clocks: none until the event is applied. Errors: PARKED_EVENT_NOT_FOUND.
 	RetryParkedEvent(context.Context, *RetryParkedEventRequest) (*RetryParkedEventResponse, error)
+	// RepairCustody gives an open item that is broken a holder and a deadline again (责任修复). Callable by: operator. Custody: the named
+	// holder, or the present one; the offer stays. Clock: custody.repair, or the deadline named. Leaves a point of custody, an event
+	// and an audit row like every change. Errors: CUSTODY_NOT_BROKEN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	RepairCustody(context.Context, *RepairCustodyRequest) (*RepairCustodyResponse, error)
 	mustEmbedUnimplementedRegistryOperationsServiceServer()
 }
 
@@ -92,6 +111,9 @@ func (UnimplementedRegistryOperationsServiceServer) ListParkedEvents(context.Con
 }
 func (UnimplementedRegistryOperationsServiceServer) RetryParkedEvent(context.Context, *RetryParkedEventRequest) (*RetryParkedEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryParkedEvent not implemented")
+}
+func (UnimplementedRegistryOperationsServiceServer) RepairCustody(context.Context, *RepairCustodyRequest) (*RepairCustodyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RepairCustody not implemented")
 }
 func (UnimplementedRegistryOperationsServiceServer) mustEmbedUnimplementedRegistryOperationsServiceServer() {
 }
@@ -151,6 +173,24 @@ func _RegistryOperationsService_RetryParkedEvent_Handler(srv interface{}, ctx co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegistryOperationsService_RepairCustody_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RepairCustodyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryOperationsServiceServer).RepairCustody(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryOperationsService_RepairCustody_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryOperationsServiceServer).RepairCustody(ctx, req.(*RepairCustodyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RegistryOperationsService_ServiceDesc is the grpc.ServiceDesc for RegistryOperationsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -165,6 +205,10 @@ var RegistryOperationsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RetryParkedEvent",
 			Handler:    _RegistryOperationsService_RetryParkedEvent_Handler,
+		},
+		{
+			MethodName: "RepairCustody",
+			Handler:    _RegistryOperationsService_RepairCustody_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -812,6 +812,125 @@ func (x *CloseGapResponse) GetClosed() int32 {
 	return 0
 }
 
+// RepairCustodyRequest names the item, what is broken and what is set.
+type RepairCustodyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the item as it was read; empty means whatever version.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What is broken and what is set.
+	Repair        *v11.Repair `protobuf:"bytes,4,opt,name=repair,proto3" json:"repair,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairCustodyRequest) Reset() {
+	*x = RepairCustodyRequest{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairCustodyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairCustodyRequest) ProtoMessage() {}
+
+func (x *RepairCustodyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairCustodyRequest.ProtoReflect.Descriptor instead.
+func (*RepairCustodyRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RepairCustodyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RepairCustodyRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RepairCustodyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RepairCustodyRequest) GetRepair() *v11.Repair {
+	if x != nil {
+		return x.Repair
+	}
+	return nil
+}
+
+// RepairCustodyResponse tells where the item stands.
+type RepairCustodyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the item stands now; absent when only checked.
+	Standing      *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairCustodyResponse) Reset() {
+	*x = RepairCustodyResponse{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairCustodyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairCustodyResponse) ProtoMessage() {}
+
+func (x *RepairCustodyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairCustodyResponse.ProtoReflect.Descriptor instead.
+func (*RepairCustodyResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RepairCustodyResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
 var File_lianhu_reporting_v1_operations_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
@@ -873,7 +992,17 @@ const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
 	"\x06reason\x18\b \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xd2%\x03R\x06reason\"h\n" +
 	"\x10CloseGapResponse\x126\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\x12\x1c\n" +
-	"\x06closed\x18\x02 \x01(\x05B\x04\xf0\xd2%\x02R\x06closed2\x9a\t\n" +
+	"\x06closed\x18\x02 \x01(\x05B\x04\xf0\xd2%\x02R\x06closed\"\xd1\x01\n" +
+	"\x14RepairCustodyRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x02R\x04etag\x12=\n" +
+	"\x06repair\x18\x04 \x01(\v2\x19.lianhu.custody.v1.RepairB\n" +
+	"\xbaH\x03\xc8\x01\x01\xf0\xd2%\x02R\x06repair\"V\n" +
+	"\x15RepairCustodyResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding2\xc1\n" +
+	"\n" +
 	"\x1aReportingOperationsService\x12\xb1\x01\n" +
 	"\x10ListParkedEvents\x12,.lianhu.reporting.v1.ListParkedEventsRequest\x1a-.lianhu.reporting.v1.ListParkedEventsResponse\"@\xea\xd2%\x17\n" +
 	"\x15operate.parked_events\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/reporting/parkedEvents\x90\x02\x01\x12\xb7\x01\n" +
@@ -886,7 +1015,9 @@ const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
 	"\x11RejectQuarantined\x12-.lianhu.reporting.v1.RejectQuarantinedRequest\x1a..lianhu.reporting.v1.RejectQuarantinedResponse\"q\xea\xd2%+\n" +
 	"\x12operate.quarantine\x1a\x15quarantined_update_id\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/reporting/quarantine/{quarantined_update_id}:reject\x12\x94\x01\n" +
 	"\bCloseGap\x12$.lianhu.reporting.v1.CloseGapRequest\x1a%.lianhu.reporting.v1.CloseGapResponse\";\xea\xd2%\r\n" +
-	"\voperate.gap\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/reporting/dispatch:closeGapBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\voperate.gap\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/reporting/dispatch:closeGap\x12\xa4\x01\n" +
+	"\rRepairCustody\x12).lianhu.reporting.v1.RepairCustodyRequest\x1a*.lianhu.reporting.v1.RepairCustodyResponse\"<\xea\xd2%\x11\n" +
+	"\x0foperate.custody\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/reporting/custody:repairBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_operations_service_proto_rawDescOnce sync.Once
@@ -900,7 +1031,7 @@ func file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_operations_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_operations_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_lianhu_reporting_v1_operations_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_lianhu_reporting_v1_operations_service_proto_goTypes = []any{
 	(*ListParkedEventsRequest)(nil),   // 0: lianhu.reporting.v1.ListParkedEventsRequest
 	(*ListParkedEventsResponse)(nil),  // 1: lianhu.reporting.v1.ListParkedEventsResponse
@@ -914,40 +1045,47 @@ var file_lianhu_reporting_v1_operations_service_proto_goTypes = []any{
 	(*RejectQuarantinedResponse)(nil), // 9: lianhu.reporting.v1.RejectQuarantinedResponse
 	(*CloseGapRequest)(nil),           // 10: lianhu.reporting.v1.CloseGapRequest
 	(*CloseGapResponse)(nil),          // 11: lianhu.reporting.v1.CloseGapResponse
-	(*v1.ParkedEvent)(nil),            // 12: lianhu.feed.v1.ParkedEvent
-	(Quarantined_Cause)(0),            // 13: lianhu.reporting.v1.Quarantined.Cause
-	(QuarantinedUpdate_State)(0),      // 14: lianhu.reporting.v1.QuarantinedUpdate.State
-	(*QuarantinedUpdate)(nil),         // 15: lianhu.reporting.v1.QuarantinedUpdate
-	(*v11.Standing)(nil),              // 16: lianhu.custody.v1.Standing
-	(*Hello)(nil),                     // 17: lianhu.reporting.v1.Hello
+	(*RepairCustodyRequest)(nil),      // 12: lianhu.reporting.v1.RepairCustodyRequest
+	(*RepairCustodyResponse)(nil),     // 13: lianhu.reporting.v1.RepairCustodyResponse
+	(*v1.ParkedEvent)(nil),            // 14: lianhu.feed.v1.ParkedEvent
+	(Quarantined_Cause)(0),            // 15: lianhu.reporting.v1.Quarantined.Cause
+	(QuarantinedUpdate_State)(0),      // 16: lianhu.reporting.v1.QuarantinedUpdate.State
+	(*QuarantinedUpdate)(nil),         // 17: lianhu.reporting.v1.QuarantinedUpdate
+	(*v11.Standing)(nil),              // 18: lianhu.custody.v1.Standing
+	(*Hello)(nil),                     // 19: lianhu.reporting.v1.Hello
+	(*v11.Repair)(nil),                // 20: lianhu.custody.v1.Repair
 }
 var file_lianhu_reporting_v1_operations_service_proto_depIdxs = []int32{
-	12, // 0: lianhu.reporting.v1.ListParkedEventsResponse.parked_events:type_name -> lianhu.feed.v1.ParkedEvent
-	13, // 1: lianhu.reporting.v1.ListQuarantineRequest.causes:type_name -> lianhu.reporting.v1.Quarantined.Cause
-	14, // 2: lianhu.reporting.v1.ListQuarantineRequest.states:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
-	15, // 3: lianhu.reporting.v1.ListQuarantineResponse.quarantined_updates:type_name -> lianhu.reporting.v1.QuarantinedUpdate
-	16, // 4: lianhu.reporting.v1.ReplayQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
-	14, // 5: lianhu.reporting.v1.ReplayQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
-	16, // 6: lianhu.reporting.v1.RejectQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
-	14, // 7: lianhu.reporting.v1.RejectQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
-	17, // 8: lianhu.reporting.v1.CloseGapResponse.hello:type_name -> lianhu.reporting.v1.Hello
-	0,  // 9: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:input_type -> lianhu.reporting.v1.ListParkedEventsRequest
-	2,  // 10: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:input_type -> lianhu.reporting.v1.RetryParkedEventRequest
-	4,  // 11: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:input_type -> lianhu.reporting.v1.ListQuarantineRequest
-	6,  // 12: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:input_type -> lianhu.reporting.v1.ReplayQuarantinedRequest
-	8,  // 13: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:input_type -> lianhu.reporting.v1.RejectQuarantinedRequest
-	10, // 14: lianhu.reporting.v1.ReportingOperationsService.CloseGap:input_type -> lianhu.reporting.v1.CloseGapRequest
-	1,  // 15: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:output_type -> lianhu.reporting.v1.ListParkedEventsResponse
-	3,  // 16: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:output_type -> lianhu.reporting.v1.RetryParkedEventResponse
-	5,  // 17: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:output_type -> lianhu.reporting.v1.ListQuarantineResponse
-	7,  // 18: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:output_type -> lianhu.reporting.v1.ReplayQuarantinedResponse
-	9,  // 19: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:output_type -> lianhu.reporting.v1.RejectQuarantinedResponse
-	11, // 20: lianhu.reporting.v1.ReportingOperationsService.CloseGap:output_type -> lianhu.reporting.v1.CloseGapResponse
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	14, // 0: lianhu.reporting.v1.ListParkedEventsResponse.parked_events:type_name -> lianhu.feed.v1.ParkedEvent
+	15, // 1: lianhu.reporting.v1.ListQuarantineRequest.causes:type_name -> lianhu.reporting.v1.Quarantined.Cause
+	16, // 2: lianhu.reporting.v1.ListQuarantineRequest.states:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	17, // 3: lianhu.reporting.v1.ListQuarantineResponse.quarantined_updates:type_name -> lianhu.reporting.v1.QuarantinedUpdate
+	18, // 4: lianhu.reporting.v1.ReplayQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
+	16, // 5: lianhu.reporting.v1.ReplayQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	18, // 6: lianhu.reporting.v1.RejectQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
+	16, // 7: lianhu.reporting.v1.RejectQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	19, // 8: lianhu.reporting.v1.CloseGapResponse.hello:type_name -> lianhu.reporting.v1.Hello
+	20, // 9: lianhu.reporting.v1.RepairCustodyRequest.repair:type_name -> lianhu.custody.v1.Repair
+	18, // 10: lianhu.reporting.v1.RepairCustodyResponse.standing:type_name -> lianhu.custody.v1.Standing
+	0,  // 11: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:input_type -> lianhu.reporting.v1.ListParkedEventsRequest
+	2,  // 12: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:input_type -> lianhu.reporting.v1.RetryParkedEventRequest
+	4,  // 13: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:input_type -> lianhu.reporting.v1.ListQuarantineRequest
+	6,  // 14: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:input_type -> lianhu.reporting.v1.ReplayQuarantinedRequest
+	8,  // 15: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:input_type -> lianhu.reporting.v1.RejectQuarantinedRequest
+	10, // 16: lianhu.reporting.v1.ReportingOperationsService.CloseGap:input_type -> lianhu.reporting.v1.CloseGapRequest
+	12, // 17: lianhu.reporting.v1.ReportingOperationsService.RepairCustody:input_type -> lianhu.reporting.v1.RepairCustodyRequest
+	1,  // 18: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:output_type -> lianhu.reporting.v1.ListParkedEventsResponse
+	3,  // 19: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:output_type -> lianhu.reporting.v1.RetryParkedEventResponse
+	5,  // 20: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:output_type -> lianhu.reporting.v1.ListQuarantineResponse
+	7,  // 21: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:output_type -> lianhu.reporting.v1.ReplayQuarantinedResponse
+	9,  // 22: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:output_type -> lianhu.reporting.v1.RejectQuarantinedResponse
+	11, // 23: lianhu.reporting.v1.ReportingOperationsService.CloseGap:output_type -> lianhu.reporting.v1.CloseGapResponse
+	13, // 24: lianhu.reporting.v1.ReportingOperationsService.RepairCustody:output_type -> lianhu.reporting.v1.RepairCustodyResponse
+	18, // [18:25] is the sub-list for method output_type
+	11, // [11:18] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_operations_service_proto_init() }
@@ -963,7 +1101,7 @@ func file_lianhu_reporting_v1_operations_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_operations_service_proto_rawDesc), len(file_lianhu_reporting_v1_operations_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	ReportingOperationsService_ReplayQuarantined_FullMethodName = "/lianhu.reporting.v1.ReportingOperationsService/ReplayQuarantined"
 	ReportingOperationsService_RejectQuarantined_FullMethodName = "/lianhu.reporting.v1.ReportingOperationsService/RejectQuarantined"
 	ReportingOperationsService_CloseGap_FullMethodName          = "/lianhu.reporting.v1.ReportingOperationsService/CloseGap"
+	ReportingOperationsService_RepairCustody_FullMethodName     = "/lianhu.reporting.v1.ReportingOperationsService/RepairCustody"
 )
 
 // ReportingOperationsServiceClient is the client API for ReportingOperationsService service.
@@ -60,6 +61,10 @@ type ReportingOperationsServiceClient interface {
 	// Custody and clocks: none. Errors: NOT_FOUND for a source that never pushed, DISPATCH_EPOCH_STALE, DISPATCH_GAP_UNKNOWN, FIELD_INVALID,
 	// REQUEST_ID_REUSED.
 	CloseGap(ctx context.Context, in *CloseGapRequest, opts ...grpc.CallOption) (*CloseGapResponse, error)
+	// RepairCustody gives an open item that is broken a holder and a deadline again (责任修复). Callable by: operator. Custody: the named
+	// holder, or the present one; the offer stays. Clock: custody.repair, or the deadline named. Leaves a point of custody, an event
+	// and an audit row like every change. Errors: CUSTODY_NOT_BROKEN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	RepairCustody(ctx context.Context, in *RepairCustodyRequest, opts ...grpc.CallOption) (*RepairCustodyResponse, error)
 }
 
 type reportingOperationsServiceClient struct {
@@ -130,6 +135,16 @@ func (c *reportingOperationsServiceClient) CloseGap(ctx context.Context, in *Clo
 	return out, nil
 }
 
+func (c *reportingOperationsServiceClient) RepairCustody(ctx context.Context, in *RepairCustodyRequest, opts ...grpc.CallOption) (*RepairCustodyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RepairCustodyResponse)
+	err := c.cc.Invoke(ctx, ReportingOperationsService_RepairCustody_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReportingOperationsServiceServer is the server API for ReportingOperationsService service.
 // All implementations must embed UnimplementedReportingOperationsServiceServer
 // for forward compatibility.
@@ -163,6 +178,10 @@ type ReportingOperationsServiceServer interface {
 	// Custody and clocks: none. Errors: NOT_FOUND for a source that never pushed, DISPATCH_EPOCH_STALE, DISPATCH_GAP_UNKNOWN, FIELD_INVALID,
 	// REQUEST_ID_REUSED.
 	CloseGap(context.Context, *CloseGapRequest) (*CloseGapResponse, error)
+	// RepairCustody gives an open item that is broken a holder and a deadline again (责任修复). Callable by: operator. Custody: the named
+	// holder, or the present one; the offer stays. Clock: custody.repair, or the deadline named. Leaves a point of custody, an event
+	// and an audit row like every change. Errors: CUSTODY_NOT_BROKEN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	RepairCustody(context.Context, *RepairCustodyRequest) (*RepairCustodyResponse, error)
 	mustEmbedUnimplementedReportingOperationsServiceServer()
 }
 
@@ -190,6 +209,9 @@ func (UnimplementedReportingOperationsServiceServer) RejectQuarantined(context.C
 }
 func (UnimplementedReportingOperationsServiceServer) CloseGap(context.Context, *CloseGapRequest) (*CloseGapResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseGap not implemented")
+}
+func (UnimplementedReportingOperationsServiceServer) RepairCustody(context.Context, *RepairCustodyRequest) (*RepairCustodyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RepairCustody not implemented")
 }
 func (UnimplementedReportingOperationsServiceServer) mustEmbedUnimplementedReportingOperationsServiceServer() {
 }
@@ -321,6 +343,24 @@ func _ReportingOperationsService_CloseGap_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportingOperationsService_RepairCustody_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RepairCustodyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportingOperationsServiceServer).RepairCustody(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportingOperationsService_RepairCustody_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportingOperationsServiceServer).RepairCustody(ctx, req.(*RepairCustodyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReportingOperationsService_ServiceDesc is the grpc.ServiceDesc for ReportingOperationsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -351,6 +391,10 @@ var ReportingOperationsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseGap",
 			Handler:    _ReportingOperationsService_CloseGap_Handler,
+		},
+		{
+			MethodName: "RepairCustody",
+			Handler:    _ReportingOperationsService_RepairCustody_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -98,6 +98,33 @@ func local_request_ReferralOperationsService_RetryParkedEvent_0(ctx context.Cont
 	return msg, metadata, err
 }
 
+func request_ReferralOperationsService_RepairCustody_0(ctx context.Context, marshaler runtime.Marshaler, client extReferralv1.ReferralOperationsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReferralv1.RepairCustodyRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.RepairCustody(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_ReferralOperationsService_RepairCustody_0(ctx context.Context, marshaler runtime.Marshaler, server extReferralv1.ReferralOperationsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReferralv1.RepairCustodyRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.RepairCustody(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterReferralOperationsServiceHandlerServer registers the http handlers for service ReferralOperationsService to "mux".
 // UnaryRPC     :call ReferralOperationsServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -143,6 +170,26 @@ func RegisterReferralOperationsServiceHandlerServer(ctx context.Context, mux *ru
 			return
 		}
 		forward_ReferralOperationsService_RetryParkedEvent_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_ReferralOperationsService_RepairCustody_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.referral.v1.ReferralOperationsService/RepairCustody", runtime.WithHTTPPathPattern("/v1/referral/custody:repair"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_ReferralOperationsService_RepairCustody_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ReferralOperationsService_RepairCustody_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -218,15 +265,34 @@ func RegisterReferralOperationsServiceHandlerClient(ctx context.Context, mux *ru
 		}
 		forward_ReferralOperationsService_RetryParkedEvent_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_ReferralOperationsService_RepairCustody_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.referral.v1.ReferralOperationsService/RepairCustody", runtime.WithHTTPPathPattern("/v1/referral/custody:repair"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_ReferralOperationsService_RepairCustody_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ReferralOperationsService_RepairCustody_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
 	pattern_ReferralOperationsService_ListParkedEvents_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "referral", "parkedEvents"}, ""))
 	pattern_ReferralOperationsService_RetryParkedEvent_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "referral", "parkedEvents"}, "retry"))
+	pattern_ReferralOperationsService_RepairCustody_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "referral", "custody"}, "repair"))
 )
 
 var (
 	forward_ReferralOperationsService_ListParkedEvents_0 = runtime.ForwardResponseMessage
 	forward_ReferralOperationsService_RetryParkedEvent_0 = runtime.ForwardResponseMessage
+	forward_ReferralOperationsService_RepairCustody_0    = runtime.ForwardResponseMessage
 )

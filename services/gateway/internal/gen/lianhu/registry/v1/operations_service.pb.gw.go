@@ -98,6 +98,33 @@ func local_request_RegistryOperationsService_RetryParkedEvent_0(ctx context.Cont
 	return msg, metadata, err
 }
 
+func request_RegistryOperationsService_RepairCustody_0(ctx context.Context, marshaler runtime.Marshaler, client extRegistryv1.RegistryOperationsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRegistryv1.RepairCustodyRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.RepairCustody(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_RegistryOperationsService_RepairCustody_0(ctx context.Context, marshaler runtime.Marshaler, server extRegistryv1.RegistryOperationsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRegistryv1.RepairCustodyRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.RepairCustody(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterRegistryOperationsServiceHandlerServer registers the http handlers for service RegistryOperationsService to "mux".
 // UnaryRPC     :call RegistryOperationsServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -143,6 +170,26 @@ func RegisterRegistryOperationsServiceHandlerServer(ctx context.Context, mux *ru
 			return
 		}
 		forward_RegistryOperationsService_RetryParkedEvent_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_RegistryOperationsService_RepairCustody_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.registry.v1.RegistryOperationsService/RepairCustody", runtime.WithHTTPPathPattern("/v1/registry/custody:repair"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_RegistryOperationsService_RepairCustody_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RegistryOperationsService_RepairCustody_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -218,15 +265,34 @@ func RegisterRegistryOperationsServiceHandlerClient(ctx context.Context, mux *ru
 		}
 		forward_RegistryOperationsService_RetryParkedEvent_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_RegistryOperationsService_RepairCustody_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.registry.v1.RegistryOperationsService/RepairCustody", runtime.WithHTTPPathPattern("/v1/registry/custody:repair"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_RegistryOperationsService_RepairCustody_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RegistryOperationsService_RepairCustody_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
 	pattern_RegistryOperationsService_ListParkedEvents_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "registry", "parkedEvents"}, ""))
 	pattern_RegistryOperationsService_RetryParkedEvent_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "registry", "parkedEvents"}, "retry"))
+	pattern_RegistryOperationsService_RepairCustody_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "registry", "custody"}, "repair"))
 )
 
 var (
 	forward_RegistryOperationsService_ListParkedEvents_0 = runtime.ForwardResponseMessage
 	forward_RegistryOperationsService_RetryParkedEvent_0 = runtime.ForwardResponseMessage
+	forward_RegistryOperationsService_RepairCustody_0    = runtime.ForwardResponseMessage
 )

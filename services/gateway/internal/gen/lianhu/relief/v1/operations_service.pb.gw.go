@@ -98,6 +98,33 @@ func local_request_ReliefOperationsService_RetryParkedEvent_0(ctx context.Contex
 	return msg, metadata, err
 }
 
+func request_ReliefOperationsService_RepairCustody_0(ctx context.Context, marshaler runtime.Marshaler, client extReliefv1.ReliefOperationsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReliefv1.RepairCustodyRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.RepairCustody(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_ReliefOperationsService_RepairCustody_0(ctx context.Context, marshaler runtime.Marshaler, server extReliefv1.ReliefOperationsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReliefv1.RepairCustodyRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.RepairCustody(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterReliefOperationsServiceHandlerServer registers the http handlers for service ReliefOperationsService to "mux".
 // UnaryRPC     :call ReliefOperationsServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -143,6 +170,26 @@ func RegisterReliefOperationsServiceHandlerServer(ctx context.Context, mux *runt
 			return
 		}
 		forward_ReliefOperationsService_RetryParkedEvent_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_ReliefOperationsService_RepairCustody_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.relief.v1.ReliefOperationsService/RepairCustody", runtime.WithHTTPPathPattern("/v1/relief/custody:repair"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_ReliefOperationsService_RepairCustody_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ReliefOperationsService_RepairCustody_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -218,15 +265,34 @@ func RegisterReliefOperationsServiceHandlerClient(ctx context.Context, mux *runt
 		}
 		forward_ReliefOperationsService_RetryParkedEvent_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_ReliefOperationsService_RepairCustody_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.relief.v1.ReliefOperationsService/RepairCustody", runtime.WithHTTPPathPattern("/v1/relief/custody:repair"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_ReliefOperationsService_RepairCustody_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ReliefOperationsService_RepairCustody_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
 	pattern_ReliefOperationsService_ListParkedEvents_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "relief", "parkedEvents"}, ""))
 	pattern_ReliefOperationsService_RetryParkedEvent_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "relief", "parkedEvents"}, "retry"))
+	pattern_ReliefOperationsService_RepairCustody_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "relief", "custody"}, "repair"))
 )
 
 var (
 	forward_ReliefOperationsService_ListParkedEvents_0 = runtime.ForwardResponseMessage
 	forward_ReliefOperationsService_RetryParkedEvent_0 = runtime.ForwardResponseMessage
+	forward_ReliefOperationsService_RepairCustody_0    = runtime.ForwardResponseMessage
 )
