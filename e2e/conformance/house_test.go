@@ -4,12 +4,10 @@ package conformance
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -19,15 +17,27 @@ import (
 
 const root = "../.."
 
-// prepare makes a suite in a home of its own, on a PostgreSQL server of its own.
-func prepare(t *testing.T) (*suite.Suite, suite.Home) {
+// folder is one that PostgreSQL's own user may enter, unlike t.TempDir.
+func folder(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(os.TempDir(), "lianhu-conformance-"+strings.ToLower(rand.Text()[:8]))
-	home, err := suite.OpenHome(dir)
+	dir, err := os.MkdirTemp("", "lianhu-conformance-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// prepare makes a suite in a home of its own, on a PostgreSQL server of its own.
+func prepare(t *testing.T) (*suite.Suite, suite.Home) {
+	t.Helper()
+	home, err := suite.OpenHome(folder(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := suite.Prepare(t.Context(), suite.Options{
 		Home: home, DistrictDir: filepath.Join(root, "districts", "xinbei"), GRPC: "127.0.0.1:0", JSON: "127.0.0.1:0",
 	})

@@ -24,7 +24,7 @@ func (r *Runtime) Version(ctx context.Context) (*accessv1.ServiceVersion, error)
 		return nil, err
 	}
 	return &accessv1.ServiceVersion{
-		Service: r.Name, Version: buildVersion(), ContractDigest: contractDigest(r.Name),
+		Service: r.Name, Version: buildVersion(), ContractDigest: ContractDigest(r.Name),
 		DistrictCode: r.District.Code()[:6], DistrictVersion: r.District.Version(), DistrictDigest: r.District.Digest(), SchemaVersion: schema,
 	}, nil
 }
@@ -37,8 +37,8 @@ func buildVersion() string {
 	return info.Main.Version
 }
 
-// contractDigest is over the descriptors of the area and of the shapes all areas share.
-func contractDigest(area string) string {
+// ContractDigest tells two editions of the contract apart: it is over the descriptors of the area and of the shapes all areas share.
+func ContractDigest(area string) string {
 	var files []protoreflect.FileDescriptor
 	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
 		shared := slices.Contains([]protoreflect.FullName{"lianhu.access.v1", "lianhu.custody.v1", "lianhu.fault.v1", "lianhu.feed.v1", "lianhu.person.v1"}, file.Package())

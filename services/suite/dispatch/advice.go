@@ -10,8 +10,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// draining is the reason of a server that is about to stop.
-const draining = "DRAINING"
+// Reasons that decide when to connect again.
+const (
+	draining   = "DRAINING"
+	superseded = "DISPATCH_STREAM_SUPERSEDED"
+)
+
+// supersededMost is how often in one push a newer stream may take our place: an attempt of ours that had been given up may arrive late, but two
+// senders that always came back would take the stream from each other for ever.
+const supersededMost = 3
 
 // errEndedEarly is a server that ended the stream well before we had said everything.
 var errEndedEarly = errors.New("the server ended the stream before everything was sent")
@@ -53,10 +60,8 @@ func passes(err error) bool {
 		return false
 	}
 	switch ReasonOf(err) {
-	case "DISPATCH_ACKS_UNREAD":
+	case "DISPATCH_ACKS_UNREAD", superseded:
 		return true
-	case "DISPATCH_STREAM_SUPERSEDED": // two senders that both came back would take the stream from each other for ever
-		return false
 	}
 	switch s.Code() {
 	case codes.Unavailable:
@@ -79,7 +84,7 @@ func stranger(message string) bool {
 
 // advices tell by reason what to do next.
 var advices = map[string]string{
-	"DISPATCH_STREAM_SUPERSEDED": "another sender uses the same certificate: find it and stop it, or give each system a certificate of its own; then push again",
+	superseded:                   "another sender uses the same certificate: find it and stop it, or give each system a certificate of its own; then push again",
 	"DISPATCH_FRAME_UNREADABLE":  "the sender's protobuf and the contract disagree, or something between changes the bytes: send the numbers of that frame again, or void them",
 	"DISPATCH_SEQUENCE_AHEAD":    "numbers far below are missing: send or void them first, or begin a new epoch at 1",
 	"FIELD_INVALID":              "correct the field that is named and push again; nothing of its frame was stored",
