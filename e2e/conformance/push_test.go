@@ -1,7 +1,9 @@
 package conformance
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/lianhu/lianhu/services/suite"
+	"github.com/lianhu/lianhu/services/suite/conformance"
 	"github.com/lianhu/lianhu/services/suite/dispatch"
 )
 
@@ -55,16 +58,17 @@ func TestAFileArrivesWholeOverConnectionsThatAreCut(t *testing.T) {
 		if result.DurableThrough != updates || len(result.Gaps)+len(result.Quarantined) != 0 || result.Epoch != 1 || result.Connections < 3 {
 			t.Errorf("ended with %+v", result)
 		}
-		commandPushes(ctx, t, home, path)
+		binary := build(ctx, t)
+		commandPushes(ctx, t, binary, home, path)
+		commandConforms(ctx, t, binary, home)
 		return nil
 	})
 }
 
 // commandPushes runs `lianhu dispatch push` as a process against what was pushed already: the same file again, one with faults, and in an
 // epoch that is over.
-func commandPushes(ctx context.Context, t *testing.T, home suite.Home, path string) {
+func commandPushes(ctx context.Context, t *testing.T, binary string, home suite.Home, path string) {
 	t.Helper()
-	binary := build(ctx, t)
 	push := func(in string, args ...string) (string, error) {
 		cmd := exec.CommandContext(ctx, binary, append([]string{"--home", home.Path(), "dispatch", "push"}, args...)...)
 		cmd.Stdin = strings.NewReader(in)
@@ -92,6 +96,73 @@ func commandPushes(ctx context.Context, t *testing.T, home suite.Home, path stri
 	said(out, err, true, "epoch 1 is over: the server counts by epoch 2", "next: if your numbers go on, push with epoch 2")
 	out, err = push(line(1)+`{"sequence":}`, "-")
 	said(out, err, true, "line 2", "nothing was sent")
+}
+
+// commandConforms runs `lianhu dispatch conform` against the suite, and then as a server against `lianhu dispatch push`.
+func commandConforms(ctx context.Context, t *testing.T, binary string, home suite.Home) {
+	t.Helper()
+	lianhu := func(args ...string) *exec.Cmd {
+		return exec.CommandContext(ctx, binary, append([]string{"--home", home.Path(), "dispatch"}, args...)...)
+	}
+	if out, err := lianhu("conform").CombinedOutput(); err == nil || !strings.Contains(string(out), "next: use a source made for tests") {
+		t.Errorf("a source in use: %v\n%s", err, out)
+	}
+	name := filepath.Join(t.TempDir(), "report")
+	if out, err := lianhu("conform", "--raise-epoch", "--report", name).CombinedOutput(); err != nil {
+		t.Errorf("the suite: %v\n%s", err, out)
+	}
+	wantReport(t, name, "server")
+
+	instrument := lianhu("conform", "--listen", "127.0.0.1:0", "--report", name)
+	told, err := instrument.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := instrument.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(told)
+	lines.Scan()
+	_, rest, _ := strings.Cut(lines.Text(), "listening on ")
+	address, _, found := strings.Cut(rest, " ")
+	if !found {
+		t.Fatalf("the instrument says %q", lines.Text())
+	}
+	var content strings.Builder
+	for n := 1; n <= 100; n++ {
+		content.WriteString(line(n))
+	}
+	push := lianhu("push", "--target", address, write(t, content.String()))
+	if out, err := push.CombinedOutput(); err == nil || !strings.Contains(string(out), "epoch 1 is over: the server counts by epoch 2") {
+		t.Errorf("the client ended with %v:\n%s", err, out)
+	}
+	for lines.Scan() { // to the end
+		t.Log(lines.Text())
+	}
+	if err := instrument.Wait(); err != nil {
+		t.Errorf("our client: %v", err)
+	}
+	wantReport(t, name, "client")
+}
+
+// wantReport reads a report as a machine and as a person does.
+func wantReport(t *testing.T, name, of string) {
+	t.Helper()
+	raw, err := os.ReadFile(name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r conformance.Report
+	if err := json.Unmarshal(raw, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Of != of || r.Verdict != conformance.Passed || r.Date.IsZero() || len(r.Digest) != 64 || len(r.Checks) < 12 {
+		t.Errorf("reported %+v", r)
+	}
+	read, err := os.ReadFile(name + ".md")
+	if err != nil || !strings.Contains(string(read), "# Conformance of a dispatch "+of+": passed") || !strings.Contains(string(read), r.Digest) {
+		t.Errorf("the report for a person is %s, %v", read, err)
+	}
 }
 
 // build makes the command.

@@ -37,7 +37,9 @@ func TestTheSuitePasses(t *testing.T) {
 		Told: func(line string) {
 			t.Log(line)
 			if strings.HasPrefix(line, "restart") {
-				go func() { restarted <- errors.Join(f.Process("reporting", 0).Terminate(), f.Restart(t.Context(), "reporting", 0)) }()
+				go func() {
+					restarted <- errors.Join(f.Process("reporting", 0).Terminate(), f.Restart(t.Context(), "reporting", 0))
+				}()
 			}
 		},
 	}

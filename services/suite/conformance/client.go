@@ -26,9 +26,9 @@ type Client struct {
 	Identity *identity.Source
 	// Updates is how many numbers the client will send, from 1 on, in its first epoch. At least LeastUpdates; more is fine.
 	Updates int64
-	// Patience is how long the client may do nothing, Prompt how soon after DRAINING it has to be back, Pause how long the server is slow.
-	// Machine time; 15 s, 5 s and 2 s when zero.
-	Patience, Prompt, Pause time.Duration
+	// Wait is how long nobody may come, Patience how long the client may do nothing then, Prompt how soon after DRAINING it has to be back,
+	// Pause how long the server is slow. Machine time; 2 min, 15 s, 5 s and 2 s when zero.
+	Wait, Patience, Prompt, Pause time.Duration
 	// Told hears how the script goes; nil for silence.
 	Told func(line string)
 }
@@ -38,6 +38,7 @@ func (c Client) Run(ctx context.Context) (Report, error) {
 	if c.Updates < LeastUpdates {
 		return Report{}, fmt.Errorf("a run needs at least %d updates, not %d", LeastUpdates, c.Updates)
 	}
+	c.Wait = cmp.Or(c.Wait, 2*time.Minute)
 	c.Patience, c.Prompt, c.Pause = cmp.Or(c.Patience, 15*time.Second), cmp.Or(c.Prompt, 5*time.Second), cmp.Or(c.Pause, 2*time.Second)
 	i := &instrument{
 		Client: c, conns: &listener{Listener: c.Listener, conns: map[string]*cuttable{}}, over: make(chan struct{}), activity: make(chan struct{}, 1),
@@ -115,7 +116,7 @@ func (i *instrument) tell(format string, args ...any) {
 
 // watch waits for the end of the script, or until the client has done nothing for longer than patience.
 func (i *instrument) watch(ctx context.Context) error {
-	idle := time.NewTimer(i.Patience)
+	idle := time.NewTimer(i.Wait)
 	defer idle.Stop()
 	for {
 		select {
@@ -139,7 +140,7 @@ func (i *instrument) gaveUp() {
 	waited := i.Patience.Round(100 * time.Millisecond)
 	switch {
 	case i.connections == 0:
-		i.verdicts.fail("connect", fmt.Sprintf("nobody opened PushIncidentUpdates within %s", waited))
+		i.verdicts.fail("connect", fmt.Sprintf("nobody opened PushIncidentUpdates within %s", i.Wait))
 	case i.present != nil:
 		i.why = fmt.Sprintf("the client stayed connected and sent nothing for %s", waited)
 	case i.leaving == wasCut:

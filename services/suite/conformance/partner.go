@@ -305,11 +305,11 @@ func playSlowReader(ctx context.Context, p *partner) (string, error) {
 			if err != nil {
 				return fmt.Errorf("after an acknowledgement through %d: %w", last, err)
 			}
-			if now := said.GetAck().GetDurableThrough(); now < last {
+			now := said.GetAck().GetDurableThrough()
+			if now < last {
 				return fmt.Errorf("acknowledged %d after %d", now, last)
-			} else {
-				last = now
 			}
+			last = now
 		}
 		return errors.Join(l.wire.CloseSend(), l.refusal(""))
 	})
@@ -336,13 +336,16 @@ func playBatch(ctx context.Context, p *partner) (string, error) {
 
 func playDraining(ctx context.Context, p *partner) (string, error) {
 	if p.AwaitDrain <= 0 {
-		return "nobody was asked to restart the server", errNotProvoked
-	}
-	if p.Told != nil {
-		p.Told(fmt.Sprintf("restart one part of the server now; the run waits %s", p.AwaitDrain))
+		return "nobody was asked to restart the server", errLeftOut
 	}
 	err := on(ctx, p, func(l *link) error {
-		return errors.Join(l.push(3, p.updates(1, 3)), l.refusal("DRAINING"))
+		if err := l.push(3, p.updates(1, 3)); err != nil {
+			return err
+		}
+		if p.Told != nil {
+			p.Told(fmt.Sprintf("restart the reporting service now; the run waits %s", p.AwaitDrain))
+		}
+		return l.refusal("DRAINING")
 	})
 	if err != nil {
 		return "", err

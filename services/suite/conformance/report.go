@@ -15,11 +15,12 @@ import (
 // Outcome of a check.
 type Outcome string
 
-// Outcomes. What was not reached was neither kept nor broken; the run has to be repeated for it.
+// Outcomes. What was not reached was neither kept nor broken, and the run has to be repeated for it; what was left out nobody asked for.
 const (
 	Passed     Outcome = "passed"
 	Failed     Outcome = "failed"
 	NotReached Outcome = "not reached"
+	LeftOut    Outcome = "left out"
 )
 
 // Sections of docs/dispatch.md that a check may send its reader to.
@@ -55,7 +56,7 @@ type Report struct {
 	// Contract and Digest name the edition of the contract that the run knows.
 	Contract string `json:"contract"`
 	Digest   string `json:"contract_digest"`
-	// Verdict is passed when every check is.
+	// Verdict is passed when every check is that was not left out.
 	Verdict Outcome `json:"verdict"`
 	Checks  []Check `json:"checks"`
 }

@@ -75,8 +75,8 @@ type partnerCheck struct {
 	play                     func(context.Context, *partner) (seen string, err error)
 }
 
-// errNotProvoked leaves a check out.
-var errNotProvoked = errors.New("not provoked")
+// errLeftOut is a check that nobody asked for.
+var errLeftOut = errors.New("left out")
 
 func (p *partner) check(ctx context.Context, one partnerCheck) Check {
 	c := Check{ID: one.id, Rule: one.rule, Read: one.read, Expected: one.expected, Outcome: Passed}
@@ -86,8 +86,8 @@ func (p *partner) check(ctx context.Context, one partnerCheck) Check {
 	seen, err := one.play(bounded, p)
 	c.Seen = seen
 	switch {
-	case errors.Is(err, errNotProvoked):
-		c.Outcome = NotReached
+	case errors.Is(err, errLeftOut):
+		c.Outcome = LeftOut
 	case err != nil:
 		c.Outcome, c.Seen = Failed, err.Error()
 	}

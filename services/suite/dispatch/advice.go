@@ -84,12 +84,12 @@ func stranger(message string) bool {
 
 // advices tell by reason what to do next.
 var advices = map[string]string{
-	superseded:                   "another sender uses the same certificate: find it and stop it, or give each system a certificate of its own; then push again",
-	"DISPATCH_FRAME_UNREADABLE":  "the sender's protobuf and the contract disagree, or something between changes the bytes: send the numbers of that frame again, or void them",
-	"DISPATCH_SEQUENCE_AHEAD":    "numbers far below are missing: send or void them first, or begin a new epoch at 1",
-	"FIELD_INVALID":              "correct the field that is named and push again; nothing of its frame was stored",
-	"MESSAGE_TOO_LARGE":          "make the frames smaller; one update holds at most 1 MiB of payload",
-	"PERMISSION_DENIED":          "the certificate's unit and system may not push incidents: ask the district's operator for one that may",
+	superseded:                  "another sender uses the same certificate: find it and stop it, or give each system a certificate of its own; then push again",
+	"DISPATCH_FRAME_UNREADABLE": "the sender's protobuf and the contract disagree, or something between changes the bytes: send the numbers of that frame again, or void them",
+	"DISPATCH_SEQUENCE_AHEAD":   "numbers far below are missing: send or void them first, or begin a new epoch at 1",
+	"FIELD_INVALID":             "correct the field that is named and push again; nothing of its frame was stored",
+	"MESSAGE_TOO_LARGE":         "make the frames smaller; one update holds at most 1 MiB of payload",
+	"PERMISSION_DENIED":         "the certificate's unit and system may not push incidents: ask the district's operator for one that may",
 }
 
 // Advise says what to do next about an error of Push; empty when there is nothing to say.

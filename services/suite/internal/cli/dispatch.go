@@ -50,7 +50,7 @@ func dispatchCommand() *cli.Command {
 				&cli.DurationFlag{Name: "give-up", Value: 2 * time.Minute, Usage: "how long the server may say nothing; 0 tries for ever"},
 			),
 			Action: pushFile,
-		}},
+		}, conformCommand()},
 	}
 }
 
@@ -72,12 +72,12 @@ func partner(c *cli.Command) (target string, source *identity.Source, err error)
 	if err != nil {
 		return "", nil, err
 	}
-	files := home.System(c.String("unit"), c.String("system"))
-	if given := (identity.Files{Certificate: c.String("cert"), Key: c.String("key"), Roots: c.String("ca")}); given != (identity.Files{}) {
-		if given.Certificate == "" || given.Key == "" || given.Roots == "" {
-			return "", nil, errors.New("--cert, --key and --ca belong together: give all three")
-		}
-		files = given
+	files, given, err := givenFiles(c)
+	if err != nil {
+		return "", nil, err
+	}
+	if !given {
+		files = home.System(c.String("unit"), c.String("system"))
 	}
 	if source, err = identity.Load(files); err != nil {
 		return "", nil, fmt.Errorf("%w\nnext: give --cert, --key and --ca, or the --home of a suite that was started once with: lianhu up", err)
@@ -90,6 +90,18 @@ func partner(c *cli.Command) (target string, source *identity.Source, err error)
 		return "", nil, errors.New("no suite is running here: give --target HOST:PORT, or start one with: lianhu up")
 	}
 	return target, source, nil
+}
+
+// givenFiles are the certificate files that the flags name, all or none.
+func givenFiles(c *cli.Command) (files identity.Files, given bool, err error) {
+	files = identity.Files{Certificate: c.String("cert"), Key: c.String("key"), Roots: c.String("ca")}
+	if files == (identity.Files{}) {
+		return files, false, nil
+	}
+	if files.Certificate == "" || files.Key == "" || files.Roots == "" {
+		return files, false, errors.New("--cert, --key and --ca belong together: give all three")
+	}
+	return files, true, nil
 }
 
 // gatewayOf is who must answer a partner: the gateway of its own trust domain.
