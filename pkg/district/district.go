@@ -48,6 +48,8 @@ type District struct {
 	programmes []Programme
 	budgets    []Budget
 	bank       Bank
+	codeTables []CodeTable
+	codes      map[string]map[string]Code
 	calendar   *calendar.Calendar
 
 	placeholders []Placeholder
@@ -77,7 +79,7 @@ func LoadFS(fsys fs.FS) (*District, error) {
 	checks := []func(){
 		l.readDistrict(), l.readSources(), l.readDivisions(), l.readCalendar(), l.readUnits(), l.readDuties(),
 		l.readClocks(), l.readNeeds(), l.readMeasures(), l.readSituations(), l.readAccess(), l.readOfficers(),
-		l.readProgrammes(), l.readBudgets(), l.readBank(),
+		l.readProgrammes(), l.readBudgets(), l.readBank(), l.readCodes(),
 	}
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted()

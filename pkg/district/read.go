@@ -36,12 +36,13 @@ const (
 	programmesFile = "programmes.yaml"
 	budgetsFile    = "budgets.yaml"
 	bankFile       = "bank.yaml"
+	codesFile      = "codes.yaml"
 	calendarFolder = "calendar"
 )
 
 var fileNames = []string{
 	districtFile, sourcesFile, divisionsFile, unitsFile, dutiesFile, clocksFile, needsFile, measuresFile,
-	situationsFile, accessFile, officersFile, programmesFile, budgetsFile, bankFile,
+	situationsFile, accessFile, officersFile, programmesFile, budgetsFile, bankFile, codesFile,
 }
 
 // loader reads one package and collects what is wrong with it.

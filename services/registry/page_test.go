@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lianhu/lianhu/pkg/identity"
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 )
@@ -139,4 +140,25 @@ func TestAForeignPageTokenIsRefused(t *testing.T) {
 	refused(t, list(township, "", "320411999000"), "DIVISION_UNKNOWN")
 	_, err = h.at(t, township).read.ListChildren(keeping(t), &registryv1.ListChildrenRequest{PageSize: -1})
 	refused(t, err, "FIELD_INVALID")
+}
+
+// A vendor reads what its codes mean here, page by page, and nobody else's when it asks so.
+func TestTheCodesOfDispatchSystemsAreListed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	reference := registryv1.NewRegistryReferenceServiceClient(h.dial(t, h.address, "registry", identity.OfUnit(domain, village, "main")))
+	var codes []string
+	for token := ""; ; {
+		got, err := reference.ListDispatchCodes(t.Context(), &registryv1.ListDispatchCodesRequest{PageSize: 3, PageToken: token, Source: "police/320411101000:dispatch"})
+		ok(t, err)
+		for _, c := range got.GetCodes() {
+			codes = append(codes, fmt.Sprint(c.GetCode(), c.GetSituations(), c.GetMeasures()))
+		}
+		if token = got.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff([]string{"ZS-01[MISSING] []", "JB-02[DOMESTIC_VIOLENCE] []", "DJ-03[LIVING_ALONE] []", "CZ-SY[] [HELP_MEDICAL]"}, codes); diff != "" {
+		t.Error(diff)
+	}
 }

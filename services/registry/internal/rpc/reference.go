@@ -97,6 +97,20 @@ func (s *Service) ListMeasures(ctx context.Context, q *registryv1.ListMeasuresRe
 	return &registryv1.ListMeasuresResponse{Measures: page, NextPageToken: token}, err
 }
 
+// ListDispatchCodes implements the contract.
+func (s *Service) ListDispatchCodes(ctx context.Context, q *registryv1.ListDispatchCodesRequest) (*registryv1.ListDispatchCodesResponse, error) {
+	var all []*registryv1.DispatchCode
+	for _, t := range s.District.CodeTables() {
+		for _, c := range t.Codes {
+			if q.GetSource() == "" || q.GetSource() == t.Source {
+				all = append(all, &registryv1.DispatchCode{Source: t.Source, Code: c.Code, Zh: c.ZH, Situations: c.Situations, Measures: c.Measures})
+			}
+		}
+	}
+	page, token, err := reference(ctx, s, all, q, func(c *registryv1.DispatchCode) *registryv1.DispatchCode { return c })
+	return &registryv1.ListDispatchCodesResponse{Codes: page, NextPageToken: token}, err
+}
+
 // ListResponses implements the contract.
 func (s *Service) ListResponses(ctx context.Context, q *registryv1.ListResponsesRequest) (*registryv1.ListResponsesResponse, error) {
 	page, token, err := reference(ctx, s, s.District.Responses(), q, func(v district.Response) *registryv1.Response {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
@@ -67,7 +68,7 @@ func (s *Dispatch) sort(ctx context.Context, c *command.Change, at store.Positio
 			b.voids = append(b.voids, given)
 		}
 	}
-	return b, s.link(ctx, b, named)
+	return b, s.link(ctx, b, named, c.Now)
 }
 
 // numbers that a push mentions.
@@ -129,7 +130,7 @@ func (b *batch) tell(sequence int64, cause reportingv1.Quarantined_Cause) {
 }
 
 // link looks up the reports that the contents name and settles which fresh updates can be used.
-func (d *Desk) link(ctx context.Context, b *batch, named []string) (err error) {
+func (d *Desk) link(ctx context.Context, b *batch, named []string, received time.Time) (err error) {
 	if len(named) > 0 {
 		if b.holders, err = store.Holders(ctx, d.Engine.DB, named); err != nil {
 			return err
@@ -141,7 +142,7 @@ func (d *Desk) link(ctx context.Context, b *batch, named []string) (err error) {
 			in.Cause = reportingv1.Quarantined_CAUSE_REPORT_UNKNOWN
 		}
 		if in.Cause == 0 {
-			b.usable = append(b.usable, rules.Update{Source: b.at.Source, Epoch: b.at.Epoch, Envelope: in.Envelope, Content: content})
+			b.usable = append(b.usable, rules.Update{Source: b.at.Source, Epoch: b.at.Epoch, Envelope: in.Envelope, Content: content, Received: received})
 			continue
 		}
 		b.apart = append(b.apart, *in)
@@ -207,7 +208,7 @@ func (d *Desk) tellIncident(c *command.Change, b *batch, number string, loaded *
 }
 
 // count keeps on the source what it has sent.
-func (b *batch) count(source *reportingv1.DispatchSource, greatest int64, now time.Time) {
+func (b *batch) count(d *district.District, source *reportingv1.DispatchSource, greatest int64, now time.Time) {
 	if source.Counts == nil {
 		source.Counts = &reportingv1.SourceCounts{}
 	}
@@ -221,6 +222,9 @@ func (b *batch) count(source *reportingv1.DispatchSource, greatest int64, now ti
 	source.LastTime = timestamppb.New(now)
 	if len(b.usable) == 0 {
 		return
+	}
+	for _, u := range b.usable {
+		source.Counts.UnknownCodes += rules.UnknownCodes(d, u.Source, u.Content)
 	}
 	nearest := slices.MaxFunc(b.usable, func(a, b rules.Update) int {
 		return a.Envelope.GetSourceTime().AsTime().Compare(b.Envelope.GetSourceTime().AsTime())

@@ -172,7 +172,7 @@ func (s *Dispatch) take(ctx context.Context, c *command.Change, source *reportin
 	}
 	source.DurableThrough, p.after = spans.Advance(source.GetDurableThrough())
 	p.ack = &reportingv1.Ack{DurableThrough: source.GetDurableThrough(), Gaps: p.after.Gaps(source.GetDurableThrough(), gapsMost), Quarantined: b.quarantined}
-	b.count(source, p.after.Greatest(source.GetDurableThrough()), c.Now)
+	b.count(s.District, source, p.after.Greatest(source.GetDurableThrough()), c.Now)
 	return nil
 }
 

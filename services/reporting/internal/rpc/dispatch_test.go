@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/row"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
@@ -266,4 +268,63 @@ func TestRetriesAtOnceMakeOneReport(t *testing.T) {
 	if counts["report"] != 1 || counts["idempotency"] != 1 || counts["vault.reporter"] != 1 || counts["provisional_child"] != 1 {
 		t.Errorf("%v", counts)
 	}
+}
+
+// Codes of a vendor that the district does not know are kept and flagged; they stop nothing.
+func TestUnknownCodesAreKeptAndFlagged(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.wantAck(h.push(1, h.update(1, "J1", 1, &reportingv1.IncidentContent{Division: village, Codes: []string{"3101", "X-404", "5104"}})), &reportingv1.Ack{DurableThrough: 1})
+	got := h.incident("J1")
+	if !slices.Equal(got.GetRecognisedSituations(), []string{"MISSING"}) || !slices.Equal(got.GetRecognisedMeasures(), []string{"HELP_MEDICAL"}) || !slices.Equal(got.GetUnknownCodes(), []string{"X-404"}) {
+		t.Errorf("read as %v", got)
+	}
+	if !slices.Equal(got.GetContent().GetCodes(), []string{"3101", "X-404", "5104"}) {
+		t.Errorf("kept as %v", got.GetContent().GetCodes())
+	}
+	var c reportingv1.DispatchSource
+	must(t, func() error {
+		found, err := row.Select(t.Context(), h.db, h.engine.Keys, h.tables.Sources, "")
+		if err == nil {
+			proto.Merge(&c, found[0])
+		}
+		return err
+	})
+	if c.GetCounts().GetUnknownCodes() != 1 {
+		t.Errorf("counted %v", c.GetCounts())
+	}
+	// A station's own system has its own table.
+	wire := reportingv1.NewDispatchServiceClient(h.as(station + ":dispatch"))
+	if _, err := wire.PushIncidentUpdateBatch(t.Context(), &reportingv1.PushIncidentUpdateBatchRequest{
+		RequestId: id(), Epoch: 1, Updates: []*reportingv1.IncidentUpdate{h.update(1, "J2", 1, &reportingv1.IncidentContent{Division: village, Codes: []string{"ZS-01", "3101"}})},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.incident("J2"); !slices.Equal(got.GetRecognisedSituations(), []string{"MISSING"}) || !slices.Equal(got.GetUnknownCodes(), []string{"3101"}) {
+		t.Errorf("read as %v", got)
+	}
+	h.wantPromises()
+}
+
+// The station closes in time, but the link is down for the night: the deadline that passed meanwhile is marked, and not the station's.
+func TestADeadlineMissedDuringAnOutageIsMarked(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	open := &reportingv1.IncidentContent{Division: village}
+	h.push(1, h.update(1, "J1", 1, open), h.update(2, "J2", 1, open))
+	h.advance(30 * time.Hour)
+	if got := h.incident("J1"); !got.GetOverdue() || got.GetStanding().GetHolder() != bureau || len(got.GetMissedDeadlines()) != 1 || got.GetMissedDeadlines()[0].GetOverdueWhileLinkDown() {
+		t.Errorf("while the link is down: %v", got)
+	}
+	closed := &reportingv1.IncidentContent{Division: village, Status: reportingv1.IncidentContent_STATUS_CLOSED}
+	inTime, tooLate := h.update(3, "J1", 2, closed), h.update(4, "J2", 2, closed)
+	inTime.SourceTime, tooLate.SourceTime = timestamppb.New(noon.Add(20*time.Hour)), timestamppb.New(noon.Add(29*time.Hour))
+	h.push(1, inTime, tooLate)
+	for number, want := range map[string]bool{"J1": true, "J2": false} {
+		got := h.incident(number)
+		if got.GetState() != reportingv1.Incident_STATE_CLOSED || len(got.GetMissedDeadlines()) != 1 || got.GetMissedDeadlines()[0].GetHolder() != station || got.GetMissedDeadlines()[0].GetOverdueWhileLinkDown() != want {
+			t.Errorf("%s: %v", number, got)
+		}
+	}
+	h.wantPromises()
 }

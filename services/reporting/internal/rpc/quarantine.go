@@ -70,7 +70,7 @@ func (d *Desk) retell(ctx context.Context, c *command.Change, q *reportingv1.Qua
 	if content.GetReportId() != "" {
 		named = append(named, content.GetReportId())
 	}
-	if err := d.link(ctx, b, named); err != nil {
+	if err := d.link(ctx, b, named, q.GetCreateTime().AsTime()); err != nil {
 		return err
 	}
 	if len(b.usable) == 0 {

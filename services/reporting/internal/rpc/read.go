@@ -179,6 +179,7 @@ func (s *Reads) GetIncident(ctx context.Context, req *reportingv1.GetIncidentReq
 	if err != nil {
 		return nil, err
 	}
+	rules.Recognise(s.District, incident)
 	answer := &reportingv1.GetIncidentResponse{Incident: incident}
 	return answer, s.show(ctx, "incident.read", "incident", s.Tables.Incidents.Head(incident), answer)
 }

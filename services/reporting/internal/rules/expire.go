@@ -58,6 +58,7 @@ func ExpireIncident(d *district.District, i *reportingv1.Incident, now time.Time
 	if !custody.Due(i.GetStanding(), now) {
 		return custody.ErrNotDue
 	}
+	miss(d, i, now)
 	i.Overdue = true
 	s := i.GetStanding()
 	if s.GetHolder() != Bureau && s.GetHolder() != d.LeadOffice() {

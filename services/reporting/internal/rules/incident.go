@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Update struct {
 	Envelope *reportingv1.IncidentUpdate
 	// Content of the payload.
 	Content *reportingv1.IncidentContent
+	// Received is the business time it was first received.
+	Received time.Time
 }
 
 // aheadMost is how far a time of an update may lie ahead of business time. Less is a clock that goes wrong and is shown as skew; more would
@@ -80,7 +83,7 @@ func readPayload(d *district.District, validate func(proto.Message) error, u *re
 
 // hasNUL finds the one character PostgreSQL cannot store: the payload has not passed the server's own check.
 func hasNUL(c *reportingv1.IncidentContent) bool {
-	return strings.ContainsRune(strings.Join(append([]string{c.GetCategory(), c.GetPlace(), c.GetSummary()}, c.GetSituations()...), ""), 0)
+	return strings.ContainsRune(strings.Join(slices.Concat([]string{c.GetCategory(), c.GetPlace(), c.GetSummary()}, c.GetSituations(), c.GetCodes()), ""), 0)
 }
 
 // NewIncident is an incident nobody has told anything of yet; Fold gives it content and holder.
@@ -92,8 +95,10 @@ func NewIncident(id, number string) *reportingv1.Incident {
 // the words of the feed, or nothing when no update told anything new.
 func Fold(d *district.District, i *reportingv1.Incident, updates []Update, now time.Time) string {
 	what := ""
+	miss(d, i, now) // what is due and not swept yet
 	for _, u := range updates {
-		if foldMilestones(i, u.Content.GetMilestones()) && what == "" {
+		excused, told := excuse(i, u), foldMilestones(i, u.Content.GetMilestones())
+		if excused || told {
 			what = "updated"
 		}
 		if !newer(i, u) {
@@ -114,10 +119,10 @@ func Fold(d *district.District, i *reportingv1.Incident, updates []Update, now t
 // settle brings state and custody of an incident in line with its content.
 func settle(d *district.District, i *reportingv1.Incident, now time.Time) string {
 	before, moved := i.GetState(), i.GetDivision() != i.GetContent().GetDivision()
-	i.Division = i.GetContent().GetDivision()
+	i.Division, i.Standing.MatterId = i.GetContent().GetDivision(), i.GetContent().GetReportId()
 	switch {
 	case i.GetContent().GetReportId() != "":
-		i.State, i.Standing.MatterId = reportingv1.Incident_STATE_LINKED, i.GetContent().GetReportId()
+		i.State = reportingv1.Incident_STATE_LINKED
 	case i.GetContent().GetStatus() == reportingv1.IncidentContent_STATUS_CLOSED:
 		i.State = reportingv1.Incident_STATE_CLOSED
 	default:

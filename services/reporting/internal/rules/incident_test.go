@@ -20,6 +20,8 @@ func drawUpdate(rt *rapid.T, n int) rules.Update {
 		Summary:  fmt.Sprintf("情况%d", n),
 		Division: rapid.SampledFrom([]string{"", village, "320411103000"}).Draw(rt, "division"),
 		Status:   rapid.SampledFrom([]reportingv1.IncidentContent_Status{0, 0, 1}).Draw(rt, "status"),
+		ReportId: rapid.SampledFrom([]string{"", "", "", otherID}).Draw(rt, "report"),
+		Codes:    rapid.SliceOfN(rapid.SampledFrom([]string{"3101", "0000"}), 0, 2).Draw(rt, "codes"),
 	}
 	for kind := range 3 {
 		if rapid.Bool().Draw(rt, "told") {

@@ -380,6 +380,88 @@ func (x *Measure) GetZh() string {
 	return ""
 }
 
+// DispatchCode is a code of a dispatch system's own tables and what it means here (接处警系统代码).
+type DispatchCode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Source: unit, colon, system, for example `police:dispatch`.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Code of the source, 1 to 60 characters.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// Wording, zh-CN.
+	Zh string `protobuf:"bytes,3,opt,name=zh,proto3" json:"zh,omitempty"`
+	// Codes of the situations it tells of; empty when it says nothing about a child.
+	Situations []string `protobuf:"bytes,4,rep,name=situations,proto3" json:"situations,omitempty"`
+	// Codes of the measures it tells of.
+	Measures      []string `protobuf:"bytes,5,rep,name=measures,proto3" json:"measures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DispatchCode) Reset() {
+	*x = DispatchCode{}
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DispatchCode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DispatchCode) ProtoMessage() {}
+
+func (x *DispatchCode) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DispatchCode.ProtoReflect.Descriptor instead.
+func (*DispatchCode) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DispatchCode) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *DispatchCode) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *DispatchCode) GetZh() string {
+	if x != nil {
+		return x.Zh
+	}
+	return ""
+}
+
+func (x *DispatchCode) GetSituations() []string {
+	if x != nil {
+		return x.Situations
+	}
+	return nil
+}
+
+func (x *DispatchCode) GetMeasures() []string {
+	if x != nil {
+		return x.Measures
+	}
+	return nil
+}
+
 // Response is a row of the decision table (应急处置措施表, policy R1.4).
 type Response struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -397,7 +479,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[4]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +491,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[4]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +504,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Response) GetCode() string {
@@ -482,7 +564,7 @@ type Need struct {
 
 func (x *Need) Reset() {
 	*x = Need{}
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[5]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -494,7 +576,7 @@ func (x *Need) String() string {
 func (*Need) ProtoMessage() {}
 
 func (x *Need) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[5]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -507,7 +589,7 @@ func (x *Need) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Need.ProtoReflect.Descriptor instead.
 func (*Need) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Need) GetCode() string {
@@ -605,7 +687,7 @@ type Clock struct {
 
 func (x *Clock) Reset() {
 	*x = Clock{}
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[6]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +699,7 @@ func (x *Clock) String() string {
 func (*Clock) ProtoMessage() {}
 
 func (x *Clock) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[6]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +712,7 @@ func (x *Clock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clock.ProtoReflect.Descriptor instead.
 func (*Clock) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Clock) GetId() string {
@@ -710,7 +792,7 @@ type Duty struct {
 
 func (x *Duty) Reset() {
 	*x = Duty{}
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[7]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +804,7 @@ func (x *Duty) String() string {
 func (*Duty) ProtoMessage() {}
 
 func (x *Duty) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[7]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +817,7 @@ func (x *Duty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Duty.ProtoReflect.Descriptor instead.
 func (*Duty) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Duty) GetId() string {
@@ -797,7 +879,7 @@ type ErrorReason struct {
 
 func (x *ErrorReason) Reset() {
 	*x = ErrorReason{}
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[8]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +891,7 @@ func (x *ErrorReason) String() string {
 func (*ErrorReason) ProtoMessage() {}
 
 func (x *ErrorReason) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[8]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +904,7 @@ func (x *ErrorReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorReason.ProtoReflect.Descriptor instead.
 func (*ErrorReason) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ErrorReason) GetArea() string {
@@ -866,7 +948,7 @@ type Response_Group struct {
 
 func (x *Response_Group) Reset() {
 	*x = Response_Group{}
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[9]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +960,7 @@ func (x *Response_Group) String() string {
 func (*Response_Group) ProtoMessage() {}
 
 func (x *Response_Group) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[9]
+	mi := &file_lianhu_registry_v1_reference_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +973,7 @@ func (x *Response_Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response_Group.ProtoReflect.Descriptor instead.
 func (*Response_Group) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{4, 0}
+	return file_lianhu_registry_v1_reference_proto_rawDescGZIP(), []int{5, 0}
 }
 
 func (x *Response_Group) GetAllOf() []string {
@@ -941,7 +1023,15 @@ const file_lianhu_registry_v1_reference_proto_rawDesc = "" +
 	"\tresponses\x18\x05 \x03(\tB\x04\xf0\xd2%\x01R\tresponses\"9\n" +
 	"\aMeasure\x12\x18\n" +
 	"\x04code\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\x04code\x12\x14\n" +
-	"\x02zh\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x02zh\"\xf4\x01\n" +
+	"\x02zh\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x02zh\"\xa4\x01\n" +
+	"\fDispatchCode\x12\x1c\n" +
+	"\x06source\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\x06source\x12\x18\n" +
+	"\x04code\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x04code\x12\x14\n" +
+	"\x02zh\x18\x03 \x01(\tB\x04\xf0\xd2%\x01R\x02zh\x12$\n" +
+	"\n" +
+	"situations\x18\x04 \x03(\tB\x04\xf0\xd2%\x01R\n" +
+	"situations\x12 \n" +
+	"\bmeasures\x18\x05 \x03(\tB\x04\xf0\xd2%\x01R\bmeasures\"\xf4\x01\n" +
 	"\bResponse\x12\x18\n" +
 	"\x04code\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\x04code\x12@\n" +
 	"\x06groups\x18\x02 \x03(\v2\".lianhu.registry.v1.Response.GroupB\x04\xf0\xd2%\x01R\x06groups\x12\x1c\n" +
@@ -997,23 +1087,24 @@ func file_lianhu_registry_v1_reference_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_registry_v1_reference_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_lianhu_registry_v1_reference_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_lianhu_registry_v1_reference_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_lianhu_registry_v1_reference_proto_goTypes = []any{
 	(Division_Level)(0),    // 0: lianhu.registry.v1.Division.Level
 	(*Division)(nil),       // 1: lianhu.registry.v1.Division
 	(*Unit)(nil),           // 2: lianhu.registry.v1.Unit
 	(*Situation)(nil),      // 3: lianhu.registry.v1.Situation
 	(*Measure)(nil),        // 4: lianhu.registry.v1.Measure
-	(*Response)(nil),       // 5: lianhu.registry.v1.Response
-	(*Need)(nil),           // 6: lianhu.registry.v1.Need
-	(*Clock)(nil),          // 7: lianhu.registry.v1.Clock
-	(*Duty)(nil),           // 8: lianhu.registry.v1.Duty
-	(*ErrorReason)(nil),    // 9: lianhu.registry.v1.ErrorReason
-	(*Response_Group)(nil), // 10: lianhu.registry.v1.Response.Group
+	(*DispatchCode)(nil),   // 5: lianhu.registry.v1.DispatchCode
+	(*Response)(nil),       // 6: lianhu.registry.v1.Response
+	(*Need)(nil),           // 7: lianhu.registry.v1.Need
+	(*Clock)(nil),          // 8: lianhu.registry.v1.Clock
+	(*Duty)(nil),           // 9: lianhu.registry.v1.Duty
+	(*ErrorReason)(nil),    // 10: lianhu.registry.v1.ErrorReason
+	(*Response_Group)(nil), // 11: lianhu.registry.v1.Response.Group
 }
 var file_lianhu_registry_v1_reference_proto_depIdxs = []int32{
 	0,  // 0: lianhu.registry.v1.Division.level:type_name -> lianhu.registry.v1.Division.Level
-	10, // 1: lianhu.registry.v1.Response.groups:type_name -> lianhu.registry.v1.Response.Group
+	11, // 1: lianhu.registry.v1.Response.groups:type_name -> lianhu.registry.v1.Response.Group
 	2,  // [2:2] is the sub-list for method output_type
 	2,  // [2:2] is the sub-list for method input_type
 	2,  // [2:2] is the sub-list for extension type_name
@@ -1032,7 +1123,7 @@ func file_lianhu_registry_v1_reference_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_registry_v1_reference_proto_rawDesc), len(file_lianhu_registry_v1_reference_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1041,6 +1041,125 @@ func (x *ListErrorReasonsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ListDispatchCodesRequest asks for a page of the codes of the dispatch systems.
+type ListDispatchCodesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most items wanted: 0 means 50, above 200 is taken as 200, negative is refused.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Token of the next page from the answer before; opaque, bound to this caller and filter.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those of this source. Empty means all.
+	Source        string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDispatchCodesRequest) Reset() {
+	*x = ListDispatchCodesRequest{}
+	mi := &file_lianhu_registry_v1_reference_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDispatchCodesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDispatchCodesRequest) ProtoMessage() {}
+
+func (x *ListDispatchCodesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_reference_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDispatchCodesRequest.ProtoReflect.Descriptor instead.
+func (*ListDispatchCodesRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_reference_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListDispatchCodesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDispatchCodesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListDispatchCodesRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+// ListDispatchCodesResponse is one page.
+type ListDispatchCodesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Codes and what they mean.
+	Codes []*DispatchCode `protobuf:"bytes,1,rep,name=codes,proto3" json:"codes,omitempty"`
+	// Token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDispatchCodesResponse) Reset() {
+	*x = ListDispatchCodesResponse{}
+	mi := &file_lianhu_registry_v1_reference_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDispatchCodesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDispatchCodesResponse) ProtoMessage() {}
+
+func (x *ListDispatchCodesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_reference_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDispatchCodesResponse.ProtoReflect.Descriptor instead.
+func (*ListDispatchCodesResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_reference_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListDispatchCodesResponse) GetCodes() []*DispatchCode {
+	if x != nil {
+		return x.Codes
+	}
+	return nil
+}
+
+func (x *ListDispatchCodesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_lianhu_registry_v1_reference_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_reference_service_proto_rawDesc = "" +
@@ -1113,7 +1232,15 @@ const file_lianhu_registry_v1_reference_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\b\xf0\xd2%\x02R\tpageToken\"\x94\x01\n" +
 	"\x18ListErrorReasonsResponse\x12J\n" +
 	"\rerror_reasons\x18\x01 \x03(\v2\x1f.lianhu.registry.v1.ErrorReasonB\x04\xf0\xd2%\x01R\ferrorReasons\x12,\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken2\xd6\v\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken\"\x97\x01\n" +
+	"\x18ListDispatchCodesRequest\x12(\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\bpageSize\x12+\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\b\xf0\xd2%\x02R\tpageToken\x12$\n" +
+	"\x06source\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xf0\xd2%\x02R\x06source\"\x87\x01\n" +
+	"\x19ListDispatchCodesResponse\x12<\n" +
+	"\x05codes\x18\x01 \x03(\v2 .lianhu.registry.v1.DispatchCodeB\x04\xf0\xd2%\x01R\x05codes\x12,\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken2\x8e\r\n" +
 	"\x18RegistryReferenceService\x12\xa5\x01\n" +
 	"\rListDivisions\x12(.lianhu.registry.v1.ListDivisionsRequest\x1a).lianhu.registry.v1.ListDivisionsResponse\"?\xea\xd2%\x10\n" +
 	"\x0ereference.read\x82\xd3\xe4\x93\x02\"\x12 /v1/registry/reference/divisions\x90\x02\x01\x12\x95\x01\n" +
@@ -1122,7 +1249,9 @@ const file_lianhu_registry_v1_reference_service_proto_rawDesc = "" +
 	"\x0eListSituations\x12).lianhu.registry.v1.ListSituationsRequest\x1a*.lianhu.registry.v1.ListSituationsResponse\"@\xea\xd2%\x10\n" +
 	"\x0ereference.read\x82\xd3\xe4\x93\x02#\x12!/v1/registry/reference/situations\x90\x02\x01\x12\xa1\x01\n" +
 	"\fListMeasures\x12'.lianhu.registry.v1.ListMeasuresRequest\x1a(.lianhu.registry.v1.ListMeasuresResponse\">\xea\xd2%\x10\n" +
-	"\x0ereference.read\x82\xd3\xe4\x93\x02!\x12\x1f/v1/registry/reference/measures\x90\x02\x01\x12\xa5\x01\n" +
+	"\x0ereference.read\x82\xd3\xe4\x93\x02!\x12\x1f/v1/registry/reference/measures\x90\x02\x01\x12\xb5\x01\n" +
+	"\x11ListDispatchCodes\x12,.lianhu.registry.v1.ListDispatchCodesRequest\x1a-.lianhu.registry.v1.ListDispatchCodesResponse\"C\xea\xd2%\x10\n" +
+	"\x0ereference.read\x82\xd3\xe4\x93\x02&\x12$/v1/registry/reference/dispatchCodes\x90\x02\x01\x12\xa5\x01\n" +
 	"\rListResponses\x12(.lianhu.registry.v1.ListResponsesRequest\x1a).lianhu.registry.v1.ListResponsesResponse\"?\xea\xd2%\x10\n" +
 	"\x0ereference.read\x82\xd3\xe4\x93\x02\"\x12 /v1/registry/reference/responses\x90\x02\x01\x12\x95\x01\n" +
 	"\tListNeeds\x12$.lianhu.registry.v1.ListNeedsRequest\x1a%.lianhu.registry.v1.ListNeedsResponse\";\xea\xd2%\x10\n" +
@@ -1148,69 +1277,75 @@ func file_lianhu_registry_v1_reference_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_registry_v1_reference_service_proto_rawDescData
 }
 
-var file_lianhu_registry_v1_reference_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_lianhu_registry_v1_reference_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_lianhu_registry_v1_reference_service_proto_goTypes = []any{
-	(*ListDivisionsRequest)(nil),     // 0: lianhu.registry.v1.ListDivisionsRequest
-	(*ListDivisionsResponse)(nil),    // 1: lianhu.registry.v1.ListDivisionsResponse
-	(*ListUnitsRequest)(nil),         // 2: lianhu.registry.v1.ListUnitsRequest
-	(*ListUnitsResponse)(nil),        // 3: lianhu.registry.v1.ListUnitsResponse
-	(*ListSituationsRequest)(nil),    // 4: lianhu.registry.v1.ListSituationsRequest
-	(*ListSituationsResponse)(nil),   // 5: lianhu.registry.v1.ListSituationsResponse
-	(*ListMeasuresRequest)(nil),      // 6: lianhu.registry.v1.ListMeasuresRequest
-	(*ListMeasuresResponse)(nil),     // 7: lianhu.registry.v1.ListMeasuresResponse
-	(*ListResponsesRequest)(nil),     // 8: lianhu.registry.v1.ListResponsesRequest
-	(*ListResponsesResponse)(nil),    // 9: lianhu.registry.v1.ListResponsesResponse
-	(*ListNeedsRequest)(nil),         // 10: lianhu.registry.v1.ListNeedsRequest
-	(*ListNeedsResponse)(nil),        // 11: lianhu.registry.v1.ListNeedsResponse
-	(*ListClocksRequest)(nil),        // 12: lianhu.registry.v1.ListClocksRequest
-	(*ListClocksResponse)(nil),       // 13: lianhu.registry.v1.ListClocksResponse
-	(*ListDutiesRequest)(nil),        // 14: lianhu.registry.v1.ListDutiesRequest
-	(*ListDutiesResponse)(nil),       // 15: lianhu.registry.v1.ListDutiesResponse
-	(*ListErrorReasonsRequest)(nil),  // 16: lianhu.registry.v1.ListErrorReasonsRequest
-	(*ListErrorReasonsResponse)(nil), // 17: lianhu.registry.v1.ListErrorReasonsResponse
-	(*Division)(nil),                 // 18: lianhu.registry.v1.Division
-	(*Unit)(nil),                     // 19: lianhu.registry.v1.Unit
-	(*Situation)(nil),                // 20: lianhu.registry.v1.Situation
-	(*Measure)(nil),                  // 21: lianhu.registry.v1.Measure
-	(*Response)(nil),                 // 22: lianhu.registry.v1.Response
-	(*Need)(nil),                     // 23: lianhu.registry.v1.Need
-	(*Clock)(nil),                    // 24: lianhu.registry.v1.Clock
-	(*Duty)(nil),                     // 25: lianhu.registry.v1.Duty
-	(*ErrorReason)(nil),              // 26: lianhu.registry.v1.ErrorReason
+	(*ListDivisionsRequest)(nil),      // 0: lianhu.registry.v1.ListDivisionsRequest
+	(*ListDivisionsResponse)(nil),     // 1: lianhu.registry.v1.ListDivisionsResponse
+	(*ListUnitsRequest)(nil),          // 2: lianhu.registry.v1.ListUnitsRequest
+	(*ListUnitsResponse)(nil),         // 3: lianhu.registry.v1.ListUnitsResponse
+	(*ListSituationsRequest)(nil),     // 4: lianhu.registry.v1.ListSituationsRequest
+	(*ListSituationsResponse)(nil),    // 5: lianhu.registry.v1.ListSituationsResponse
+	(*ListMeasuresRequest)(nil),       // 6: lianhu.registry.v1.ListMeasuresRequest
+	(*ListMeasuresResponse)(nil),      // 7: lianhu.registry.v1.ListMeasuresResponse
+	(*ListResponsesRequest)(nil),      // 8: lianhu.registry.v1.ListResponsesRequest
+	(*ListResponsesResponse)(nil),     // 9: lianhu.registry.v1.ListResponsesResponse
+	(*ListNeedsRequest)(nil),          // 10: lianhu.registry.v1.ListNeedsRequest
+	(*ListNeedsResponse)(nil),         // 11: lianhu.registry.v1.ListNeedsResponse
+	(*ListClocksRequest)(nil),         // 12: lianhu.registry.v1.ListClocksRequest
+	(*ListClocksResponse)(nil),        // 13: lianhu.registry.v1.ListClocksResponse
+	(*ListDutiesRequest)(nil),         // 14: lianhu.registry.v1.ListDutiesRequest
+	(*ListDutiesResponse)(nil),        // 15: lianhu.registry.v1.ListDutiesResponse
+	(*ListErrorReasonsRequest)(nil),   // 16: lianhu.registry.v1.ListErrorReasonsRequest
+	(*ListErrorReasonsResponse)(nil),  // 17: lianhu.registry.v1.ListErrorReasonsResponse
+	(*ListDispatchCodesRequest)(nil),  // 18: lianhu.registry.v1.ListDispatchCodesRequest
+	(*ListDispatchCodesResponse)(nil), // 19: lianhu.registry.v1.ListDispatchCodesResponse
+	(*Division)(nil),                  // 20: lianhu.registry.v1.Division
+	(*Unit)(nil),                      // 21: lianhu.registry.v1.Unit
+	(*Situation)(nil),                 // 22: lianhu.registry.v1.Situation
+	(*Measure)(nil),                   // 23: lianhu.registry.v1.Measure
+	(*Response)(nil),                  // 24: lianhu.registry.v1.Response
+	(*Need)(nil),                      // 25: lianhu.registry.v1.Need
+	(*Clock)(nil),                     // 26: lianhu.registry.v1.Clock
+	(*Duty)(nil),                      // 27: lianhu.registry.v1.Duty
+	(*ErrorReason)(nil),               // 28: lianhu.registry.v1.ErrorReason
+	(*DispatchCode)(nil),              // 29: lianhu.registry.v1.DispatchCode
 }
 var file_lianhu_registry_v1_reference_service_proto_depIdxs = []int32{
-	18, // 0: lianhu.registry.v1.ListDivisionsResponse.divisions:type_name -> lianhu.registry.v1.Division
-	19, // 1: lianhu.registry.v1.ListUnitsResponse.units:type_name -> lianhu.registry.v1.Unit
-	20, // 2: lianhu.registry.v1.ListSituationsResponse.situations:type_name -> lianhu.registry.v1.Situation
-	21, // 3: lianhu.registry.v1.ListMeasuresResponse.measures:type_name -> lianhu.registry.v1.Measure
-	22, // 4: lianhu.registry.v1.ListResponsesResponse.responses:type_name -> lianhu.registry.v1.Response
-	23, // 5: lianhu.registry.v1.ListNeedsResponse.needs:type_name -> lianhu.registry.v1.Need
-	24, // 6: lianhu.registry.v1.ListClocksResponse.clocks:type_name -> lianhu.registry.v1.Clock
-	25, // 7: lianhu.registry.v1.ListDutiesResponse.duties:type_name -> lianhu.registry.v1.Duty
-	26, // 8: lianhu.registry.v1.ListErrorReasonsResponse.error_reasons:type_name -> lianhu.registry.v1.ErrorReason
-	0,  // 9: lianhu.registry.v1.RegistryReferenceService.ListDivisions:input_type -> lianhu.registry.v1.ListDivisionsRequest
-	2,  // 10: lianhu.registry.v1.RegistryReferenceService.ListUnits:input_type -> lianhu.registry.v1.ListUnitsRequest
-	4,  // 11: lianhu.registry.v1.RegistryReferenceService.ListSituations:input_type -> lianhu.registry.v1.ListSituationsRequest
-	6,  // 12: lianhu.registry.v1.RegistryReferenceService.ListMeasures:input_type -> lianhu.registry.v1.ListMeasuresRequest
-	8,  // 13: lianhu.registry.v1.RegistryReferenceService.ListResponses:input_type -> lianhu.registry.v1.ListResponsesRequest
-	10, // 14: lianhu.registry.v1.RegistryReferenceService.ListNeeds:input_type -> lianhu.registry.v1.ListNeedsRequest
-	12, // 15: lianhu.registry.v1.RegistryReferenceService.ListClocks:input_type -> lianhu.registry.v1.ListClocksRequest
-	14, // 16: lianhu.registry.v1.RegistryReferenceService.ListDuties:input_type -> lianhu.registry.v1.ListDutiesRequest
-	16, // 17: lianhu.registry.v1.RegistryReferenceService.ListErrorReasons:input_type -> lianhu.registry.v1.ListErrorReasonsRequest
-	1,  // 18: lianhu.registry.v1.RegistryReferenceService.ListDivisions:output_type -> lianhu.registry.v1.ListDivisionsResponse
-	3,  // 19: lianhu.registry.v1.RegistryReferenceService.ListUnits:output_type -> lianhu.registry.v1.ListUnitsResponse
-	5,  // 20: lianhu.registry.v1.RegistryReferenceService.ListSituations:output_type -> lianhu.registry.v1.ListSituationsResponse
-	7,  // 21: lianhu.registry.v1.RegistryReferenceService.ListMeasures:output_type -> lianhu.registry.v1.ListMeasuresResponse
-	9,  // 22: lianhu.registry.v1.RegistryReferenceService.ListResponses:output_type -> lianhu.registry.v1.ListResponsesResponse
-	11, // 23: lianhu.registry.v1.RegistryReferenceService.ListNeeds:output_type -> lianhu.registry.v1.ListNeedsResponse
-	13, // 24: lianhu.registry.v1.RegistryReferenceService.ListClocks:output_type -> lianhu.registry.v1.ListClocksResponse
-	15, // 25: lianhu.registry.v1.RegistryReferenceService.ListDuties:output_type -> lianhu.registry.v1.ListDutiesResponse
-	17, // 26: lianhu.registry.v1.RegistryReferenceService.ListErrorReasons:output_type -> lianhu.registry.v1.ListErrorReasonsResponse
-	18, // [18:27] is the sub-list for method output_type
-	9,  // [9:18] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	20, // 0: lianhu.registry.v1.ListDivisionsResponse.divisions:type_name -> lianhu.registry.v1.Division
+	21, // 1: lianhu.registry.v1.ListUnitsResponse.units:type_name -> lianhu.registry.v1.Unit
+	22, // 2: lianhu.registry.v1.ListSituationsResponse.situations:type_name -> lianhu.registry.v1.Situation
+	23, // 3: lianhu.registry.v1.ListMeasuresResponse.measures:type_name -> lianhu.registry.v1.Measure
+	24, // 4: lianhu.registry.v1.ListResponsesResponse.responses:type_name -> lianhu.registry.v1.Response
+	25, // 5: lianhu.registry.v1.ListNeedsResponse.needs:type_name -> lianhu.registry.v1.Need
+	26, // 6: lianhu.registry.v1.ListClocksResponse.clocks:type_name -> lianhu.registry.v1.Clock
+	27, // 7: lianhu.registry.v1.ListDutiesResponse.duties:type_name -> lianhu.registry.v1.Duty
+	28, // 8: lianhu.registry.v1.ListErrorReasonsResponse.error_reasons:type_name -> lianhu.registry.v1.ErrorReason
+	29, // 9: lianhu.registry.v1.ListDispatchCodesResponse.codes:type_name -> lianhu.registry.v1.DispatchCode
+	0,  // 10: lianhu.registry.v1.RegistryReferenceService.ListDivisions:input_type -> lianhu.registry.v1.ListDivisionsRequest
+	2,  // 11: lianhu.registry.v1.RegistryReferenceService.ListUnits:input_type -> lianhu.registry.v1.ListUnitsRequest
+	4,  // 12: lianhu.registry.v1.RegistryReferenceService.ListSituations:input_type -> lianhu.registry.v1.ListSituationsRequest
+	6,  // 13: lianhu.registry.v1.RegistryReferenceService.ListMeasures:input_type -> lianhu.registry.v1.ListMeasuresRequest
+	18, // 14: lianhu.registry.v1.RegistryReferenceService.ListDispatchCodes:input_type -> lianhu.registry.v1.ListDispatchCodesRequest
+	8,  // 15: lianhu.registry.v1.RegistryReferenceService.ListResponses:input_type -> lianhu.registry.v1.ListResponsesRequest
+	10, // 16: lianhu.registry.v1.RegistryReferenceService.ListNeeds:input_type -> lianhu.registry.v1.ListNeedsRequest
+	12, // 17: lianhu.registry.v1.RegistryReferenceService.ListClocks:input_type -> lianhu.registry.v1.ListClocksRequest
+	14, // 18: lianhu.registry.v1.RegistryReferenceService.ListDuties:input_type -> lianhu.registry.v1.ListDutiesRequest
+	16, // 19: lianhu.registry.v1.RegistryReferenceService.ListErrorReasons:input_type -> lianhu.registry.v1.ListErrorReasonsRequest
+	1,  // 20: lianhu.registry.v1.RegistryReferenceService.ListDivisions:output_type -> lianhu.registry.v1.ListDivisionsResponse
+	3,  // 21: lianhu.registry.v1.RegistryReferenceService.ListUnits:output_type -> lianhu.registry.v1.ListUnitsResponse
+	5,  // 22: lianhu.registry.v1.RegistryReferenceService.ListSituations:output_type -> lianhu.registry.v1.ListSituationsResponse
+	7,  // 23: lianhu.registry.v1.RegistryReferenceService.ListMeasures:output_type -> lianhu.registry.v1.ListMeasuresResponse
+	19, // 24: lianhu.registry.v1.RegistryReferenceService.ListDispatchCodes:output_type -> lianhu.registry.v1.ListDispatchCodesResponse
+	9,  // 25: lianhu.registry.v1.RegistryReferenceService.ListResponses:output_type -> lianhu.registry.v1.ListResponsesResponse
+	11, // 26: lianhu.registry.v1.RegistryReferenceService.ListNeeds:output_type -> lianhu.registry.v1.ListNeedsResponse
+	13, // 27: lianhu.registry.v1.RegistryReferenceService.ListClocks:output_type -> lianhu.registry.v1.ListClocksResponse
+	15, // 28: lianhu.registry.v1.RegistryReferenceService.ListDuties:output_type -> lianhu.registry.v1.ListDutiesResponse
+	17, // 29: lianhu.registry.v1.RegistryReferenceService.ListErrorReasons:output_type -> lianhu.registry.v1.ListErrorReasonsResponse
+	20, // [20:30] is the sub-list for method output_type
+	10, // [10:20] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_registry_v1_reference_service_proto_init() }
@@ -1225,7 +1360,7 @@ func file_lianhu_registry_v1_reference_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_registry_v1_reference_service_proto_rawDesc), len(file_lianhu_registry_v1_reference_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,15 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RegistryReferenceService_ListDivisions_FullMethodName    = "/lianhu.registry.v1.RegistryReferenceService/ListDivisions"
-	RegistryReferenceService_ListUnits_FullMethodName        = "/lianhu.registry.v1.RegistryReferenceService/ListUnits"
-	RegistryReferenceService_ListSituations_FullMethodName   = "/lianhu.registry.v1.RegistryReferenceService/ListSituations"
-	RegistryReferenceService_ListMeasures_FullMethodName     = "/lianhu.registry.v1.RegistryReferenceService/ListMeasures"
-	RegistryReferenceService_ListResponses_FullMethodName    = "/lianhu.registry.v1.RegistryReferenceService/ListResponses"
-	RegistryReferenceService_ListNeeds_FullMethodName        = "/lianhu.registry.v1.RegistryReferenceService/ListNeeds"
-	RegistryReferenceService_ListClocks_FullMethodName       = "/lianhu.registry.v1.RegistryReferenceService/ListClocks"
-	RegistryReferenceService_ListDuties_FullMethodName       = "/lianhu.registry.v1.RegistryReferenceService/ListDuties"
-	RegistryReferenceService_ListErrorReasons_FullMethodName = "/lianhu.registry.v1.RegistryReferenceService/ListErrorReasons"
+	RegistryReferenceService_ListDivisions_FullMethodName     = "/lianhu.registry.v1.RegistryReferenceService/ListDivisions"
+	RegistryReferenceService_ListUnits_FullMethodName         = "/lianhu.registry.v1.RegistryReferenceService/ListUnits"
+	RegistryReferenceService_ListSituations_FullMethodName    = "/lianhu.registry.v1.RegistryReferenceService/ListSituations"
+	RegistryReferenceService_ListMeasures_FullMethodName      = "/lianhu.registry.v1.RegistryReferenceService/ListMeasures"
+	RegistryReferenceService_ListDispatchCodes_FullMethodName = "/lianhu.registry.v1.RegistryReferenceService/ListDispatchCodes"
+	RegistryReferenceService_ListResponses_FullMethodName     = "/lianhu.registry.v1.RegistryReferenceService/ListResponses"
+	RegistryReferenceService_ListNeeds_FullMethodName         = "/lianhu.registry.v1.RegistryReferenceService/ListNeeds"
+	RegistryReferenceService_ListClocks_FullMethodName        = "/lianhu.registry.v1.RegistryReferenceService/ListClocks"
+	RegistryReferenceService_ListDuties_FullMethodName        = "/lianhu.registry.v1.RegistryReferenceService/ListDuties"
+	RegistryReferenceService_ListErrorReasons_FullMethodName  = "/lianhu.registry.v1.RegistryReferenceService/ListErrorReasons"
 )
 
 // RegistryReferenceServiceClient is the client API for RegistryReferenceService service.
@@ -45,6 +46,9 @@ type RegistryReferenceServiceClient interface {
 	ListSituations(ctx context.Context, in *ListSituationsRequest, opts ...grpc.CallOption) (*ListSituationsResponse, error)
 	// ListMeasures lists the measures of the emergency response, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
 	ListMeasures(ctx context.Context, in *ListMeasuresRequest, opts ...grpc.CallOption) (*ListMeasuresResponse, error)
+	// ListDispatchCodes lists what the codes of the dispatch systems mean, by source in the order of the district's table. Callable by:
+	// every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	ListDispatchCodes(ctx context.Context, in *ListDispatchCodesRequest, opts ...grpc.CallOption) (*ListDispatchCodesResponse, error)
 	// ListResponses lists the rows of the decision table of the emergency response, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
 	ListResponses(ctx context.Context, in *ListResponsesRequest, opts ...grpc.CallOption) (*ListResponsesResponse, error)
 	// ListNeeds lists the needs and who serves them, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
@@ -99,6 +103,16 @@ func (c *registryReferenceServiceClient) ListMeasures(ctx context.Context, in *L
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListMeasuresResponse)
 	err := c.cc.Invoke(ctx, RegistryReferenceService_ListMeasures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryReferenceServiceClient) ListDispatchCodes(ctx context.Context, in *ListDispatchCodesRequest, opts ...grpc.CallOption) (*ListDispatchCodesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDispatchCodesResponse)
+	err := c.cc.Invoke(ctx, RegistryReferenceService_ListDispatchCodes_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +184,9 @@ type RegistryReferenceServiceServer interface {
 	ListSituations(context.Context, *ListSituationsRequest) (*ListSituationsResponse, error)
 	// ListMeasures lists the measures of the emergency response, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
 	ListMeasures(context.Context, *ListMeasuresRequest) (*ListMeasuresResponse, error)
+	// ListDispatchCodes lists what the codes of the dispatch systems mean, by source in the order of the district's table. Callable by:
+	// every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	ListDispatchCodes(context.Context, *ListDispatchCodesRequest) (*ListDispatchCodesResponse, error)
 	// ListResponses lists the rows of the decision table of the emergency response, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
 	ListResponses(context.Context, *ListResponsesRequest) (*ListResponsesResponse, error)
 	// ListNeeds lists the needs and who serves them, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
@@ -201,6 +218,9 @@ func (UnimplementedRegistryReferenceServiceServer) ListSituations(context.Contex
 }
 func (UnimplementedRegistryReferenceServiceServer) ListMeasures(context.Context, *ListMeasuresRequest) (*ListMeasuresResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMeasures not implemented")
+}
+func (UnimplementedRegistryReferenceServiceServer) ListDispatchCodes(context.Context, *ListDispatchCodesRequest) (*ListDispatchCodesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDispatchCodes not implemented")
 }
 func (UnimplementedRegistryReferenceServiceServer) ListResponses(context.Context, *ListResponsesRequest) (*ListResponsesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListResponses not implemented")
@@ -307,6 +327,24 @@ func _RegistryReferenceService_ListMeasures_Handler(srv interface{}, ctx context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RegistryReferenceServiceServer).ListMeasures(ctx, req.(*ListMeasuresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryReferenceService_ListDispatchCodes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDispatchCodesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryReferenceServiceServer).ListDispatchCodes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryReferenceService_ListDispatchCodes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryReferenceServiceServer).ListDispatchCodes(ctx, req.(*ListDispatchCodesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -423,6 +461,10 @@ var RegistryReferenceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListMeasures",
 			Handler:    _RegistryReferenceService_ListMeasures_Handler,
+		},
+		{
+			MethodName: "ListDispatchCodes",
+			Handler:    _RegistryReferenceService_ListDispatchCodes_Handler,
 		},
 		{
 			MethodName: "ListResponses",

@@ -722,8 +722,10 @@ type SourceCounts struct {
 	Streams int64 `protobuf:"varint,4,opt,name=streams,proto3" json:"streams,omitempty"`
 	// Greatest number seen in the present epoch.
 	GreatestSequence int64 `protobuf:"varint,5,opt,name=greatest_sequence,json=greatestSequence,proto3" json:"greatest_sequence,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Codes in the updates told to incidents that the district's table did not have then.
+	UnknownCodes  int64 `protobuf:"varint,6,opt,name=unknown_codes,json=unknownCodes,proto3" json:"unknown_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SourceCounts) Reset() {
@@ -787,6 +789,13 @@ func (x *SourceCounts) GetStreams() int64 {
 func (x *SourceCounts) GetGreatestSequence() int64 {
 	if x != nil {
 		return x.GreatestSequence
+	}
+	return 0
+}
+
+func (x *SourceCounts) GetUnknownCodes() int64 {
+	if x != nil {
+		return x.UnknownCodes
 	}
 	return 0
 }
@@ -1214,13 +1223,14 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\tstream_id\x18\r \x01(\tB\x04\xf0\xd2%\x02R\bstreamId\x12?\n" +
 	"\x06counts\x18\x0e \x01(\v2!.lianhu.reporting.v1.SourceCountsB\x04\xf0\xd2%\x02R\x06counts\x12\x1d\n" +
 	"\askew_ms\x18\x0f \x01(\x03B\x04\xf0\xd2%\x02R\x06skewMs\x12=\n" +
-	"\tlast_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blastTime\"\xd0\x01\n" +
+	"\tlast_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blastTime\"\xfb\x01\n" +
 	"\fSourceCounts\x12\x1e\n" +
 	"\aupdates\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\aupdates\x12/\n" +
 	"\x10repeated_updates\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x0frepeatedUpdates\x12\x1c\n" +
 	"\x06voided\x18\x03 \x01(\x03B\x04\xf0\xd2%\x02R\x06voided\x12\x1e\n" +
 	"\astreams\x18\x04 \x01(\x03B\x04\xf0\xd2%\x02R\astreams\x121\n" +
-	"\x11greatest_sequence\x18\x05 \x01(\x03B\x04\xf0\xd2%\x02R\x10greatestSequence\"\x1c\n" +
+	"\x11greatest_sequence\x18\x05 \x01(\x03B\x04\xf0\xd2%\x02R\x10greatestSequence\x12)\n" +
+	"\runknown_codes\x18\x06 \x01(\x03B\x04\xf0\xd2%\x02R\funknownCodes\"\x1c\n" +
 	"\x1aGetDispatchPositionRequest\"U\n" +
 	"\x1bGetDispatchPositionResponse\x126\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\"\xc9\x01\n" +

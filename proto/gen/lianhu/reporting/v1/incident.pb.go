@@ -144,7 +144,7 @@ func (x Milestone_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Milestone_Kind.Descriptor instead.
 func (Milestone_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{1, 0}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // Status of an incident in the dispatch system.
@@ -193,7 +193,7 @@ func (x IncidentContent_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use IncidentContent_Status.Descriptor instead.
 func (IncidentContent_Status) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2, 0}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3, 0}
 }
 
 // Incident is one emergency as the police dispatch system tells it (警情), folded from its updates. It is an item until it
@@ -201,8 +201,19 @@ func (IncidentContent_Status) EnumDescriptor() ([]byte, []int) {
 //
 // The fold does not depend on the order of arrival. For each incident number the update with the greatest
 // (incident_version, epoch, sequence, source) - compared in this order, source as bytes - gives category, division, place,
-// summary, situations, status and report_id. Milestones are slots of their own: for each kind the earliest time ever
+// summary, situations, status, report_id and codes. Milestones are slots of their own: for each kind the earliest time ever
 // told stands. Two sources that use one incident number tell of one incident.
+//
+// Codes: the codes of the content that stands are read by the district's table of the source that stands (ListDispatchCodes of the
+// registry), each time the incident is read, so that a table loaded later counts at once. recognised_situations are the content's own
+// situations and those its codes tell of; recognised_measures those its codes tell of; both each once, in the order they are first named.
+// unknown_codes are the codes the table does not have, in the content's order. A code never quarantines an update.
+//
+// Deadlines that pass: when a deadline of the station or the bureau has passed, missed_deadlines keeps it. An update of the incident is
+// late when it was received more than 60 seconds of business time after its source time; a replayed quarantined update counts by the
+// time it was first received. A kept deadline that lies between the source time and the receiving of some late update, both included, is
+// marked overdue_while_link_down: what the source knew before the deadline did not reach us before it. Whatever the order of the updates, the
+// marks are the same; whether an update's fields stand does not matter. The source's clock is taken as it is: a wrong one shows as its skew.
 type Incident struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the incident stands.
@@ -232,9 +243,17 @@ type Incident struct {
 	// Content of that update, without its milestone.
 	Content *IncidentContent `protobuf:"bytes,16,opt,name=content,proto3" json:"content,omitempty"`
 	// Milestones told so far, one per kind.
-	Milestones    []*Milestone `protobuf:"bytes,17,rep,name=milestones,proto3" json:"milestones,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Milestones []*Milestone `protobuf:"bytes,17,rep,name=milestones,proto3" json:"milestones,omitempty"`
+	// Situations told of, by their own codes or by the source's; output only.
+	RecognisedSituations []string `protobuf:"bytes,18,rep,name=recognised_situations,json=recognisedSituations,proto3" json:"recognised_situations,omitempty"`
+	// Measures the source's codes tell of; output only. They count for a report when an officer records them.
+	RecognisedMeasures []string `protobuf:"bytes,19,rep,name=recognised_measures,json=recognisedMeasures,proto3" json:"recognised_measures,omitempty"`
+	// Codes of the source that the district's table does not have; output only. Somebody has to look at them.
+	UnknownCodes []string `protobuf:"bytes,20,rep,name=unknown_codes,json=unknownCodes,proto3" json:"unknown_codes,omitempty"`
+	// Deadlines of the station and the bureau that passed, oldest first; output only.
+	MissedDeadlines []*MissedDeadline `protobuf:"bytes,21,rep,name=missed_deadlines,json=missedDeadlines,proto3" json:"missed_deadlines,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Incident) Reset() {
@@ -365,6 +384,107 @@ func (x *Incident) GetMilestones() []*Milestone {
 	return nil
 }
 
+func (x *Incident) GetRecognisedSituations() []string {
+	if x != nil {
+		return x.RecognisedSituations
+	}
+	return nil
+}
+
+func (x *Incident) GetRecognisedMeasures() []string {
+	if x != nil {
+		return x.RecognisedMeasures
+	}
+	return nil
+}
+
+func (x *Incident) GetUnknownCodes() []string {
+	if x != nil {
+		return x.UnknownCodes
+	}
+	return nil
+}
+
+func (x *Incident) GetMissedDeadlines() []*MissedDeadline {
+	if x != nil {
+		return x.MissedDeadlines
+	}
+	return nil
+}
+
+// MissedDeadline is a deadline that passed while the holder had not acted.
+type MissedDeadline struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deadline.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// Unit that held the incident.
+	Holder string `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Clock that ran.
+	Clock string `protobuf:"bytes,3,opt,name=clock,proto3" json:"clock,omitempty"`
+	// True when news made before the deadline reached us only after it (断网期间逾期): the miss is not the holder's; see Incident.
+	OverdueWhileLinkDown bool `protobuf:"varint,4,opt,name=overdue_while_link_down,json=overdueWhileLinkDown,proto3" json:"overdue_while_link_down,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *MissedDeadline) Reset() {
+	*x = MissedDeadline{}
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MissedDeadline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MissedDeadline) ProtoMessage() {}
+
+func (x *MissedDeadline) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MissedDeadline.ProtoReflect.Descriptor instead.
+func (*MissedDeadline) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MissedDeadline) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *MissedDeadline) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *MissedDeadline) GetClock() string {
+	if x != nil {
+		return x.Clock
+	}
+	return ""
+}
+
+func (x *MissedDeadline) GetOverdueWhileLinkDown() bool {
+	if x != nil {
+		return x.OverdueWhileLinkDown
+	}
+	return false
+}
+
 // Milestone is one moment of an incident's handling.
 type Milestone struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -378,7 +498,7 @@ type Milestone struct {
 
 func (x *Milestone) Reset() {
 	*x = Milestone{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +510,7 @@ func (x *Milestone) String() string {
 func (*Milestone) ProtoMessage() {}
 
 func (x *Milestone) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +523,7 @@ func (x *Milestone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Milestone.ProtoReflect.Descriptor instead.
 func (*Milestone) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Milestone) GetKind() Milestone_Kind {
@@ -438,14 +558,17 @@ type IncidentContent struct {
 	// Report that carries the incident on; empty when there is none. A report that does not exist quarantines the update.
 	ReportId string `protobuf:"bytes,7,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
 	// Milestones this update tells, at most 10.
-	Milestones    []*Milestone `protobuf:"bytes,8,rep,name=milestones,proto3" json:"milestones,omitempty"`
+	Milestones []*Milestone `protobuf:"bytes,8,rep,name=milestones,proto3" json:"milestones,omitempty"`
+	// Codes of the source's own tables, kind of emergency and handling alike, at most 20 of 1 to 60 characters (来源系统代码). What they mean is
+	// the district's data; see Incident.
+	Codes         []string `protobuf:"bytes,9,rep,name=codes,proto3" json:"codes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IncidentContent) Reset() {
 	*x = IncidentContent{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -457,7 +580,7 @@ func (x *IncidentContent) String() string {
 func (*IncidentContent) ProtoMessage() {}
 
 func (x *IncidentContent) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -470,7 +593,7 @@ func (x *IncidentContent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IncidentContent.ProtoReflect.Descriptor instead.
 func (*IncidentContent) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *IncidentContent) GetCategory() string {
@@ -529,11 +652,18 @@ func (x *IncidentContent) GetMilestones() []*Milestone {
 	return nil
 }
 
+func (x *IncidentContent) GetCodes() []string {
+	if x != nil {
+		return x.Codes
+	}
+	return nil
+}
+
 var File_lianhu_reporting_v1_incident_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\n" +
-	"\"lianhu/reporting/v1/incident.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xb1\x06\n" +
+	"\"lianhu/reporting/v1/incident.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xa4\b\n" +
 	"\bIncident\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -554,13 +684,22 @@ const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\acontent\x18\x10 \x01(\v2$.lianhu.reporting.v1.IncidentContentB\x04\xf0\xd2%\x05R\acontent\x12D\n" +
 	"\n" +
 	"milestones\x18\x11 \x03(\v2\x1e.lianhu.reporting.v1.MilestoneB\x04\xf0\xd2%\x05R\n" +
-	"milestones\"R\n" +
+	"milestones\x129\n" +
+	"\x15recognised_situations\x18\x12 \x03(\tB\x04\xf0\xd2%\x05R\x14recognisedSituations\x125\n" +
+	"\x13recognised_measures\x18\x13 \x03(\tB\x04\xf0\xd2%\x05R\x12recognisedMeasures\x12)\n" +
+	"\runknown_codes\x18\x14 \x03(\tB\x04\xf0\xd2%\x05R\funknownCodes\x12T\n" +
+	"\x10missed_deadlines\x18\x15 \x03(\v2#.lianhu.reporting.v1.MissedDeadlineB\x04\xf0\xd2%\x02R\x0fmissedDeadlines\"R\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"STATE_OPEN\x10\x01\x12\x10\n" +
 	"\fSTATE_LINKED\x10\x02\x12\x10\n" +
-	"\fSTATE_CLOSED\x10\x03\"\x8d\x02\n" +
+	"\fSTATE_CLOSED\x10\x03\"\xc5\x01\n" +
+	"\x0eMissedDeadline\x12<\n" +
+	"\bdeadline\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\bdeadline\x12\x1c\n" +
+	"\x06holder\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x06holder\x12\x1a\n" +
+	"\x05clock\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x05clock\x12;\n" +
+	"\x17overdue_while_link_down\x18\x04 \x01(\bB\x04\xf0\xd2%\x02R\x14overdueWhileLinkDown\"\x8d\x02\n" +
 	"\tMilestone\x12H\n" +
 	"\x04kind\x18\x01 \x01(\x0e2#.lianhu.reporting.v1.Milestone.KindB\x0f\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01\xf0\xd2%\x05R\x04kind\x12:\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\n" +
@@ -572,7 +711,7 @@ const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\fKIND_ARRIVED\x10\x03\x12\x16\n" +
 	"\x12KIND_REPORTED_BACK\x10\x04\x12\x0e\n" +
 	"\n" +
-	"KIND_ENDED\x10\x05\"\xf5\x03\n" +
+	"KIND_ENDED\x10\x05\"\xa1\x04\n" +
 	"\x0fIncidentContent\x12'\n" +
 	"\bcategory\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18<\xf0\xd2%\x05R\bcategory\x125\n" +
 	"\bdivision\x18\x02 \x01(\tB\x19\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$\xf0\xd2%\x02R\bdivision\x12\"\n" +
@@ -587,7 +726,9 @@ const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\n" +
 	"milestones\x18\b \x03(\v2\x1e.lianhu.reporting.v1.MilestoneB\f\xbaH\x05\x92\x01\x02\x10\n" +
 	"\xf0\xd2%\x05R\n" +
-	"milestones\"3\n" +
+	"milestones\x12*\n" +
+	"\x05codes\x18\t \x03(\tB\x14\xbaH\r\x92\x01\n" +
+	"\x10\x14\"\x06r\x04\x10\x01\x18<\xf0\xd2%\x05R\x05codes\"3\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATUS_CLOSED\x10\x01BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
@@ -605,34 +746,37 @@ func file_lianhu_reporting_v1_incident_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_reporting_v1_incident_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lianhu_reporting_v1_incident_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_lianhu_reporting_v1_incident_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_lianhu_reporting_v1_incident_proto_goTypes = []any{
 	(Incident_State)(0),           // 0: lianhu.reporting.v1.Incident.State
 	(Milestone_Kind)(0),           // 1: lianhu.reporting.v1.Milestone.Kind
 	(IncidentContent_Status)(0),   // 2: lianhu.reporting.v1.IncidentContent.Status
 	(*Incident)(nil),              // 3: lianhu.reporting.v1.Incident
-	(*Milestone)(nil),             // 4: lianhu.reporting.v1.Milestone
-	(*IncidentContent)(nil),       // 5: lianhu.reporting.v1.IncidentContent
-	(*v1.Standing)(nil),           // 6: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*MissedDeadline)(nil),        // 4: lianhu.reporting.v1.MissedDeadline
+	(*Milestone)(nil),             // 5: lianhu.reporting.v1.Milestone
+	(*IncidentContent)(nil),       // 6: lianhu.reporting.v1.IncidentContent
+	(*v1.Standing)(nil),           // 7: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_lianhu_reporting_v1_incident_proto_depIdxs = []int32{
-	6,  // 0: lianhu.reporting.v1.Incident.standing:type_name -> lianhu.custody.v1.Standing
+	7,  // 0: lianhu.reporting.v1.Incident.standing:type_name -> lianhu.custody.v1.Standing
 	0,  // 1: lianhu.reporting.v1.Incident.state:type_name -> lianhu.reporting.v1.Incident.State
-	7,  // 2: lianhu.reporting.v1.Incident.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 3: lianhu.reporting.v1.Incident.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 4: lianhu.reporting.v1.Incident.source_time:type_name -> google.protobuf.Timestamp
-	5,  // 5: lianhu.reporting.v1.Incident.content:type_name -> lianhu.reporting.v1.IncidentContent
-	4,  // 6: lianhu.reporting.v1.Incident.milestones:type_name -> lianhu.reporting.v1.Milestone
-	1,  // 7: lianhu.reporting.v1.Milestone.kind:type_name -> lianhu.reporting.v1.Milestone.Kind
-	7,  // 8: lianhu.reporting.v1.Milestone.time:type_name -> google.protobuf.Timestamp
-	2,  // 9: lianhu.reporting.v1.IncidentContent.status:type_name -> lianhu.reporting.v1.IncidentContent.Status
-	4,  // 10: lianhu.reporting.v1.IncidentContent.milestones:type_name -> lianhu.reporting.v1.Milestone
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 2: lianhu.reporting.v1.Incident.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 3: lianhu.reporting.v1.Incident.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 4: lianhu.reporting.v1.Incident.source_time:type_name -> google.protobuf.Timestamp
+	6,  // 5: lianhu.reporting.v1.Incident.content:type_name -> lianhu.reporting.v1.IncidentContent
+	5,  // 6: lianhu.reporting.v1.Incident.milestones:type_name -> lianhu.reporting.v1.Milestone
+	4,  // 7: lianhu.reporting.v1.Incident.missed_deadlines:type_name -> lianhu.reporting.v1.MissedDeadline
+	8,  // 8: lianhu.reporting.v1.MissedDeadline.deadline:type_name -> google.protobuf.Timestamp
+	1,  // 9: lianhu.reporting.v1.Milestone.kind:type_name -> lianhu.reporting.v1.Milestone.Kind
+	8,  // 10: lianhu.reporting.v1.Milestone.time:type_name -> google.protobuf.Timestamp
+	2,  // 11: lianhu.reporting.v1.IncidentContent.status:type_name -> lianhu.reporting.v1.IncidentContent.Status
+	5,  // 12: lianhu.reporting.v1.IncidentContent.milestones:type_name -> lianhu.reporting.v1.Milestone
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_incident_proto_init() }
@@ -646,7 +790,7 @@ func file_lianhu_reporting_v1_incident_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_incident_proto_rawDesc), len(file_lianhu_reporting_v1_incident_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -176,6 +176,41 @@ func local_request_RegistryReferenceService_ListMeasures_0(ctx context.Context, 
 	return msg, metadata, err
 }
 
+var filter_RegistryReferenceService_ListDispatchCodes_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+
+func request_RegistryReferenceService_ListDispatchCodes_0(ctx context.Context, marshaler runtime.Marshaler, client extRegistryv1.RegistryReferenceServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRegistryv1.ListDispatchCodesRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_RegistryReferenceService_ListDispatchCodes_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ListDispatchCodes(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_RegistryReferenceService_ListDispatchCodes_0(ctx context.Context, marshaler runtime.Marshaler, server extRegistryv1.RegistryReferenceServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRegistryv1.ListDispatchCodesRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_RegistryReferenceService_ListDispatchCodes_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ListDispatchCodes(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_RegistryReferenceService_ListResponses_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
 func request_RegistryReferenceService_ListResponses_0(ctx context.Context, marshaler runtime.Marshaler, client extRegistryv1.RegistryReferenceServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -437,6 +472,26 @@ func RegisterRegistryReferenceServiceHandlerServer(ctx context.Context, mux *run
 		}
 		forward_RegistryReferenceService_ListMeasures_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_RegistryReferenceService_ListDispatchCodes_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.registry.v1.RegistryReferenceService/ListDispatchCodes", runtime.WithHTTPPathPattern("/v1/registry/reference/dispatchCodes"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_RegistryReferenceService_ListDispatchCodes_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RegistryReferenceService_ListDispatchCodes_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_RegistryReferenceService_ListResponses_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -645,6 +700,23 @@ func RegisterRegistryReferenceServiceHandlerClient(ctx context.Context, mux *run
 		}
 		forward_RegistryReferenceService_ListMeasures_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_RegistryReferenceService_ListDispatchCodes_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.registry.v1.RegistryReferenceService/ListDispatchCodes", runtime.WithHTTPPathPattern("/v1/registry/reference/dispatchCodes"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_RegistryReferenceService_ListDispatchCodes_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RegistryReferenceService_ListDispatchCodes_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_RegistryReferenceService_ListResponses_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -734,25 +806,27 @@ func RegisterRegistryReferenceServiceHandlerClient(ctx context.Context, mux *run
 }
 
 var (
-	pattern_RegistryReferenceService_ListDivisions_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "divisions"}, ""))
-	pattern_RegistryReferenceService_ListUnits_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "units"}, ""))
-	pattern_RegistryReferenceService_ListSituations_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "situations"}, ""))
-	pattern_RegistryReferenceService_ListMeasures_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "measures"}, ""))
-	pattern_RegistryReferenceService_ListResponses_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "responses"}, ""))
-	pattern_RegistryReferenceService_ListNeeds_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "needs"}, ""))
-	pattern_RegistryReferenceService_ListClocks_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "clocks"}, ""))
-	pattern_RegistryReferenceService_ListDuties_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "duties"}, ""))
-	pattern_RegistryReferenceService_ListErrorReasons_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "errorReasons"}, ""))
+	pattern_RegistryReferenceService_ListDivisions_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "divisions"}, ""))
+	pattern_RegistryReferenceService_ListUnits_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "units"}, ""))
+	pattern_RegistryReferenceService_ListSituations_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "situations"}, ""))
+	pattern_RegistryReferenceService_ListMeasures_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "measures"}, ""))
+	pattern_RegistryReferenceService_ListDispatchCodes_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "dispatchCodes"}, ""))
+	pattern_RegistryReferenceService_ListResponses_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "responses"}, ""))
+	pattern_RegistryReferenceService_ListNeeds_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "needs"}, ""))
+	pattern_RegistryReferenceService_ListClocks_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "clocks"}, ""))
+	pattern_RegistryReferenceService_ListDuties_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "duties"}, ""))
+	pattern_RegistryReferenceService_ListErrorReasons_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "registry", "reference", "errorReasons"}, ""))
 )
 
 var (
-	forward_RegistryReferenceService_ListDivisions_0    = runtime.ForwardResponseMessage
-	forward_RegistryReferenceService_ListUnits_0        = runtime.ForwardResponseMessage
-	forward_RegistryReferenceService_ListSituations_0   = runtime.ForwardResponseMessage
-	forward_RegistryReferenceService_ListMeasures_0     = runtime.ForwardResponseMessage
-	forward_RegistryReferenceService_ListResponses_0    = runtime.ForwardResponseMessage
-	forward_RegistryReferenceService_ListNeeds_0        = runtime.ForwardResponseMessage
-	forward_RegistryReferenceService_ListClocks_0       = runtime.ForwardResponseMessage
-	forward_RegistryReferenceService_ListDuties_0       = runtime.ForwardResponseMessage
-	forward_RegistryReferenceService_ListErrorReasons_0 = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListDivisions_0     = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListUnits_0         = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListSituations_0    = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListMeasures_0      = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListDispatchCodes_0 = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListResponses_0     = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListNeeds_0         = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListClocks_0        = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListDuties_0        = runtime.ForwardResponseMessage
+	forward_RegistryReferenceService_ListErrorReasons_0  = runtime.ForwardResponseMessage
 )
