@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
@@ -42,8 +43,8 @@ type Options struct {
 	More []grpc.DialOption
 }
 
-// Dial makes a connection; it connects with the first call. The target is as for Target; all of its addresses are used in turn. Unary calls that end UNAVAILABLE are repeated up to three times, which is safe as every
-// mutation carries a request_id; nothing else is.
+// Dial makes a connection; it connects with the first call. The target is as for Target; all of its addresses are used in turn. Unary
+// calls that end UNAVAILABLE are repeated up to three times, which is safe as every mutation carries a request_id; nothing else is.
 func Dial(target string, o Options) (*grpc.ClientConn, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
@@ -63,6 +64,10 @@ func Dial(target string, o Options) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(credentials.NewTLS(o.Identity.ClientTLS(o.Peer))),
 		grpc.WithDefaultServiceConfig(policy),
 		grpc.WithDisableServiceConfig(), // a policy from DNS would replace ours
+		// gRPC's own limit of two minutes would keep a peer that has come back from being called; ours is within what calls are repeated for.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}, MinConnectTimeout: 5 * time.Second,
+		}),
 		// No more often than the server allows: it closes connections that ping too much.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))),
@@ -144,7 +149,7 @@ func serviceConfig() (string, error) {
 		config["methodConfig"] = []any{map[string]any{
 			"name": unary,
 			"retryPolicy": map[string]any{
-				"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "2s", "backoffMultiplier": 2,
+				"maxAttempts": 4, "initialBackoff": "0.2s", "maxBackoff": "2s", "backoffMultiplier": 3,
 				"retryableStatusCodes": []string{"UNAVAILABLE"},
 			},
 		}}

@@ -204,6 +204,41 @@ func TestEveryUnaryCallHasADeadline(t *testing.T) {
 	}
 }
 
+// A peer that was away for long is tried about every second, not every two minutes: who restarts it waits for nobody.
+func TestAPeerThatIsAwayIsTriedAgainSoon(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newHouse(t).dial(t, listener.Addr().String(), client.Options{})
+	tried := make(chan error, 1)
+	go func() {
+		defer func() { _ = listener.Close() }()
+		for range 6 {
+			connection, err := listener.Accept()
+			if err != nil {
+				tried <- err
+				return
+			}
+			_ = connection.Close() // the handshake fails, as with a proxy whose upstream is away
+		}
+		tried <- nil
+	}()
+	if _, err := c.Now(t.Context(), &devclockv1.NowRequest{}); err == nil {
+		t.Error("nobody is there, and somebody answered")
+	}
+	select {
+	case err := <-tried:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		_ = listener.Close()
+		t.Errorf("six tries take more than ten seconds: %v", <-tried)
+	}
+}
+
 func TestAServiceSaysThatItFollows(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
