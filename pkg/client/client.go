@@ -64,10 +64,7 @@ func Dial(target string, o Options) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(credentials.NewTLS(o.Identity.ClientTLS(o.Peer))),
 		grpc.WithDefaultServiceConfig(policy),
 		grpc.WithDisableServiceConfig(), // a policy from DNS would replace ours
-		// gRPC's own limit of two minutes would keep a peer that has come back from being called; ours is within what calls are repeated for.
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}, MinConnectTimeout: 5 * time.Second,
-		}),
+		Reconnect(),
 		// No more often than the server allows: it closes connections that ping too much.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))),
@@ -85,6 +82,14 @@ func Dial(target string, o Options) (*grpc.ClientConn, error) {
 		return nil, fmt.Errorf("client: dial %s: %w", target, err)
 	}
 	return connection, nil
+}
+
+// Reconnect tries a peer that is away about every second. gRPC's own limit is two minutes: so long a service that is back would not be
+// called. A call is repeated for longer than a second, so that a restart costs its caller no error.
+func Reconnect() grpc.DialOption {
+	return grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}, MinConnectTimeout: 5 * time.Second,
+	})
 }
 
 // deadline gives a deadline to calls without one, which the services refuse.
