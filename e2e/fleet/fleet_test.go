@@ -17,7 +17,7 @@ const root = "../.."
 func TestAMatterWalksThroughSeparateProcesses(t *testing.T) {
 	t.Parallel()
 	f := start(t, fleet.Options{Root: root, Dir: folder(t), Replicas: 2})
-	j, err := journey.Load(filepath.Join(root, "e2e", "journeys", "living-alone"))
+	journeys, err := journey.LoadAll(filepath.Join(root, "e2e", "journeys"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,8 +26,10 @@ func TestAMatterWalksThroughSeparateProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closer()
-	if _, err := j.Play(t.Context(), world); err != nil {
-		t.Fatal(err)
+	for _, j := range journeys {
+		if _, err := j.Play(t.Context(), world); err != nil {
+			t.Fatal(err)
+		}
 	}
 	now, err := world.Advance(t.Context(), 0)
 	if err != nil {

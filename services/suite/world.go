@@ -3,14 +3,19 @@ package suite
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/identity"
 	devclockv1 "github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1"
+	"github.com/lianhu/lianhu/services/gateway"
 	"github.com/lianhu/lianhu/services/suite/journey"
 )
 
@@ -40,7 +45,7 @@ func NewWorld(h Home, districtDir, gatewayAddress, clockAddress string, seed uin
 			if conn, ok := conns[unit]; ok {
 				return conn, nil
 			}
-			conn, err := DialGateway(h, gatewayAddress, unit)
+			conn, err := dialAs(h, gatewayAddress, unit)
 			if err != nil {
 				return nil, err
 			}
@@ -67,4 +72,20 @@ func NewWorld(h Home, districtDir, gatewayAddress, clockAddress string, seed uin
 		}
 		_ = errors.Join(errs...) // nothing waits for what the other side might still say
 	}, nil
+}
+
+// dialAs connects to the gateway as a unit's main system, or as the one after the colon, which gets its certificate here.
+func dialAs(h Home, address, caller string) (*grpc.ClientConn, error) {
+	unit, system, named := strings.Cut(caller, ":")
+	if !named {
+		return DialGateway(h, address, unit)
+	}
+	if err := h.CertifySystem(unit, system); err != nil {
+		return nil, err
+	}
+	source, err := identity.Load(h.System(unit, system))
+	if err != nil {
+		return nil, fmt.Errorf("the certificate of %s: %w", caller, err)
+	}
+	return client.Dial(address, client.Options{Identity: source, Peer: identity.OfService(TrustDomain, gateway.Name)})
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -33,7 +34,7 @@ type Journey struct {
 	Steps []Step `yaml:"steps"`
 }
 
-// Step is one thing that happens. It is a call, a passing of time, or the bank's part.
+// Step is one thing that happens. It is a call, a passing of time, the bank's part, or a stream of a dispatch system.
 type Step struct {
 	// ZH and EN say what happens, for the timeline.
 	ZH string `yaml:"zh"`
@@ -62,6 +63,9 @@ type Step struct {
 
 	// Bank turns an exported file into the bank's return.
 	Bank *Bank `yaml:"bank"`
+
+	// Push is one stream of a dispatch system; As is then unit, colon, system.
+	Push *Push `yaml:"push"`
 }
 
 // Bank says how the paying bank answers an exported file.
@@ -92,6 +96,33 @@ func (d *Duration) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
+// LoadAll reads the named journeys below a folder, each in a folder of its own; without names all of them, by name. A name with a slash is the
+// path of a journey's own folder.
+func LoadAll(dir string, names ...string) ([]*Journey, error) {
+	if len(names) == 0 {
+		paths, err := filepath.Glob(filepath.Join(dir, "*", FileName))
+		if err != nil || len(paths) == 0 {
+			return nil, fmt.Errorf("journey: none below %s: %w", dir, errors.Join(err, os.ErrNotExist))
+		}
+		for _, path := range paths {
+			names = append(names, filepath.Base(filepath.Dir(path)))
+		}
+	}
+	var all []*Journey
+	for _, name := range names {
+		path := name
+		if !strings.Contains(name, "/") {
+			path = filepath.Join(dir, name)
+		}
+		j, err := Load(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, j)
+	}
+	return all, nil
+}
+
 // Load reads the journey of a folder. Unknown keys and steps that are nothing, or two things at once, are refused.
 func Load(dir string) (*Journey, error) {
 	path := filepath.Join(dir, FileName)
@@ -110,15 +141,15 @@ func Load(dir string) (*Journey, error) {
 	}
 	for i, s := range j.Steps {
 		kinds := 0
-		for _, is := range []bool{s.Call != "", s.Advance != nil, s.Bank != nil} {
+		for _, is := range []bool{s.Call != "", s.Advance != nil, s.Bank != nil, s.Push != nil} {
 			if is {
 				kinds++
 			}
 		}
 		if kinds != 1 {
-			return nil, fmt.Errorf("journey: %s: step %d (%s) is not exactly one of call, advance, bank", path, i+1, s.EN)
+			return nil, fmt.Errorf("journey: %s: step %d (%s) is not exactly one of call, advance, bank, push", path, i+1, s.EN)
 		}
-		if s.Call != "" && s.As == "" {
+		if (s.Call != "" || s.Push != nil) && s.As == "" {
 			return nil, fmt.Errorf("journey: %s: step %d (%s) does not say who calls", path, i+1, s.EN)
 		}
 	}

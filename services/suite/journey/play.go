@@ -30,7 +30,7 @@ import (
 
 // World is what a player needs of a running suite.
 type World struct {
-	// Dial gives a connection to the gateway with the certificate of a unit.
+	// Dial gives a connection to the gateway with the certificate of a unit, or of a unit's system as `unit:system`.
 	Dial func(unit string) (grpc.ClientConnInterface, error)
 	// Advance moves business time and answers when everything has settled.
 	Advance func(ctx context.Context, by time.Duration) (time.Time, error)
@@ -66,6 +66,8 @@ type play struct {
 	cel     *cel.Env
 	vars    map[string]any
 	now     time.Time
+	// outboxes of the dispatch systems, by source.
+	outboxes map[string]*outbox
 }
 
 // Play plays a journey from the beginning and answers its variables. The first thing that is not as written ends it with an
@@ -79,7 +81,7 @@ func (j *Journey) Play(ctx context.Context, w World) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journey: ask the time: %w", err)
 	}
-	p := &play{World: w, journey: j, cel: env, now: now, vars: invent(j.People, slices.Sorted(maps.Keys(j.People)), w.Seed, now)}
+	p := &play{World: w, journey: j, cel: env, now: now, vars: invent(j.People, slices.Sorted(maps.Keys(j.People)), w.Seed, now), outboxes: map[string]*outbox{}}
 	maps.Copy(p.vars, j.Values)
 	p.vars["run"] = fmt.Sprint(w.Seed)
 	p.tick(now)
@@ -117,6 +119,8 @@ func (p *play) step(ctx context.Context, i int, s Step) (Told, error) {
 		return Told{}, err
 	case s.Bank != nil:
 		return Told{}, p.bank(*s.Bank)
+	case s.Push != nil:
+		return Told{}, p.push(ctx, s)
 	}
 	return p.call(ctx, i, s)
 }

@@ -78,7 +78,7 @@ func upCommand() *cli.Command {
 
 func runCommand() *cli.Command {
 	return &cli.Command{
-		Name: "run", Usage: "run all services, play the matter of a child living alone, and stay up", Flags: append(gatewayFlags(), journeyFlag()),
+		Name: "run", Usage: "run all services, play whole matters, and stay up", Flags: append(gatewayFlags(), journeyFlag()),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := playable(c); err != nil {
 				return err

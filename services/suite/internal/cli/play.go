@@ -17,20 +17,23 @@ import (
 	"github.com/lianhu/lianhu/services/suite/journey"
 )
 
+// journeys is the folder below which each journey has its own.
+const journeys = "e2e/journeys"
+
 func journeyFlag() cli.Flag {
-	return &cli.StringFlag{Name: "journey", Value: "e2e/journeys/living-alone", Usage: "folder of the journey to play"}
+	return &cli.StringSliceFlag{Name: "journey", Usage: "journey to play, by name below " + journeys + " or by the path of its folder; again for more; all of them without"}
 }
 
-// playable refuses a journey that cannot be read before anything is started for it.
+// playable refuses journeys that cannot be read before anything is started for them.
 func playable(c *cli.Command) error {
-	_, err := journey.Load(c.String("journey"))
+	_, err := journey.LoadAll(journeys, c.StringSlice("journey")...)
 	return err
 }
 
-// play plays the journey on a suite that answers, tells it as it happens, and counts the promises.
+// play plays the journeys one after the other on a suite that answers, tells them as they happen, and counts the promises.
 func play(ctx context.Context, c *cli.Command, s *suite.Suite, home suite.Home) error {
 	w := c.Root().Writer
-	j, err := journey.Load(c.String("journey"))
+	all, err := journey.LoadAll(journeys, c.StringSlice("journey")...)
 	if err != nil {
 		return err
 	}
@@ -42,7 +45,6 @@ func play(ctx context.Context, c *cli.Command, s *suite.Suite, home suite.Home) 
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(w, "\n%s · %s\n", j.ZH, j.EN)
 	if seed > 1 {
 		_, _ = fmt.Fprintf(w, "Run %d on this data: new people are invented.\n", seed)
 	}
@@ -53,8 +55,11 @@ func play(ctx context.Context, c *cli.Command, s *suite.Suite, home suite.Home) 
 	}
 	defer closer()
 	world.Told = func(t journey.Told) { tell(w, d, t) }
-	if _, err := j.Play(ctx, world); err != nil {
-		return err
+	for _, j := range all {
+		_, _ = fmt.Fprintf(w, "\n%s · %s\n", j.ZH, j.EN)
+		if _, err := j.Play(ctx, world); err != nil {
+			return err
+		}
 	}
 	now, err := world.Advance(ctx, 0)
 	if err != nil {
