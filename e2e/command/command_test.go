@@ -130,7 +130,7 @@ func (x terminal) plant(t *testing.T, database, sql string) {
 func TestEveryCommandHelpsAndRefuses(t *testing.T) {
 	t.Parallel()
 	x := open(t)
-	for _, command := range [][]string{{}, {"up"}, {"run"}, {"demo"}, {"serve"}, {"migrate"}, {"feed"}, {"feed", "tail"}, {"doctor"}, {"down"}} {
+	for _, command := range [][]string{{}, {"up"}, {"run"}, {"demo"}, {"serve"}, {"migrate"}, {"feed"}, {"feed", "tail"}, {"ops"}, {"ops", "parked"}, {"ops", "retry"}, {"ops", "repair"}, {"promises"}, {"doctor"}, {"down"}} {
 		printed, status := x.call(t, append(command, "--help")...)
 		if status != 0 || !strings.Contains(printed, "USAGE") {
 			t.Errorf("lianhu %s --help: status %d:\n%s", strings.Join(command, " "), status, printed)
@@ -146,6 +146,10 @@ func TestEveryCommandHelpsAndRefuses(t *testing.T) {
 		{[]string{"migrate", "relief"}, "RELIEF_OWNER_DATABASE_URL"},
 		{[]string{"down"}, "no suite is running here"},
 		{[]string{"feed", "tail", "relief"}, "start one with: lianhu up"},
+		{[]string{"ops", "parked", "relieve"}, "choose registry"},
+		{[]string{"ops", "retry", "relief"}, "start one with: lianhu up"},
+		{[]string{"ops", "repair", "relief", "--grounds", "boredom"}, "neither holder_gone nor deadline_stuck"},
+		{[]string{"promises"}, "start one with: lianhu up"},
 		{[]string{"demo", "--journey", "e2e/journeys/none"}, "none"},
 	} {
 		printed, status := x.call(t, c.args...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lianhu/lianhu/pkg/postgres/embedded"
+	devclockv1 "github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1"
 )
 
 // Running is a suite that serves, as it is written down in its home.
@@ -87,6 +88,17 @@ func Attach(ctx context.Context, o Options) (*Suite, error) {
 		s.databases[db.name] = u
 	}
 	return s, nil
+}
+
+// Now asks the suite's clock for the business time.
+func (s *Suite) Now(ctx context.Context) (time.Time, error) {
+	conn, err := DialClock(s.options.Home, s.Clock)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer func() { _ = conn.Close() }() // the answer is there already
+	answer, err := devclockv1.NewDevClockServiceClient(conn).Now(ctx, &devclockv1.NowRequest{})
+	return answer.GetNow().AsTime(), err
 }
 
 // NextRun numbers the runs of journeys in a home, from 1.

@@ -81,4 +81,12 @@ func TestAReportOfAStationThatIsGoneIsRepaired(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	h.wantPromises()
+	for _, item := range h.tables.Items() { // every kind that can be held can be repaired
+		_, err := reportingv1.NewReportingOperationsServiceClient(h.as("operations")).RepairCustody(t.Context(), &reportingv1.RepairCustodyRequest{
+			RequestId: id(), Repair: &custodyv1.Repair{Kind: item.Kind, ItemId: id(), Grounds: custodyv1.RepairGrounds_REPAIR_GROUNDS_DEADLINE_STUCK},
+		})
+		if r := refusalOf(t, err); r.reason != "NOT_FOUND" {
+			t.Errorf("%s: %+v", item.Kind, r)
+		}
+	}
 }

@@ -35,7 +35,10 @@ func Command() *cli.Command {
 			&cli.StringFlag{Name: "home", Value: ".lianhu", Usage: "folder for cluster, certificates and keys", Sources: cli.EnvVars("LIANHU_HOME")},
 			&cli.StringFlag{Name: "district", Value: "districts/xinbei", Usage: "folder of the district package", Sources: cli.EnvVars("DISTRICT_DIR")},
 		},
-		Commands: []*cli.Command{upCommand(), runCommand(), demoCommand(), serveCommand(), migrateCommand(), feedCommand(), dispatchCommand(), doctorCommand(), downCommand()},
+		Commands: []*cli.Command{
+			upCommand(), runCommand(), demoCommand(),
+			serveCommand(), migrateCommand(), feedCommand(), opsCommand(), promisesCommand(), dispatchCommand(), doctorCommand(), downCommand(),
+		},
 	}
 }
 
