@@ -3,6 +3,7 @@ package command
 
 import (
 	"context"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -32,13 +33,26 @@ func open(t *testing.T) terminal {
 	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL's own user enters it
 		t.Fatal(err)
 	}
-	x := terminal{filepath.Join(dir, "lianhu"), dir}
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", x.binary, "./services/suite/cmd/lianhu")
+	return terminal{binary, dir}
+}
+
+// binary is the command, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "lianhu-built-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "lianhu")
+	cmd := exec.Command("go", "build", "-o", binary, "./services/suite/cmd/lianhu")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+		panic(string(out))
 	}
-	return x
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // call gives what a command printed, both streams, and its exit status.
@@ -150,11 +164,25 @@ func TestEveryCommandHelpsAndRefuses(t *testing.T) {
 		{[]string{"ops", "retry", "relief"}, "start one with: lianhu up"},
 		{[]string{"ops", "repair", "relief", "--grounds", "boredom"}, "neither holder_gone nor deadline_stuck"},
 		{[]string{"promises"}, "start one with: lianhu up"},
+		{[]string{"feed", "tail", "relief", "--grpc", "127.0.0.1:1", "--as", "nobody"}, "those there are lie in"},
 		{[]string{"demo", "--journey", "e2e/journeys/none"}, "none"},
+		{[]string{"--district", "districts/nowhere", "up"}, "DISTRICT_DIR"},
+		{[]string{"up", "--grpc", taken(t), "--json", "127.0.0.1:0"}, "--grpc"},
 	} {
 		printed, status := x.call(t, c.args...)
 		if status == 0 || !strings.Contains(printed, c.says) {
 			t.Errorf("lianhu %s: status %d, want a refusal that says %q:\n%s", strings.Join(c.args, " "), status, c.says, printed)
 		}
 	}
+}
+
+// taken is an address at which somebody else listens already.
+func taken(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener.Addr().String()
 }

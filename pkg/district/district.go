@@ -7,6 +7,7 @@
 package district
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"regexp"
@@ -66,7 +67,12 @@ type districtEntry struct {
 var versionForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*$`)
 
 // Load reads the package in a folder. The error is Problems when the package was read and is wrong.
-func Load(dir string) (*District, error) { return LoadFS(os.DirFS(dir)) }
+func Load(dir string) (*District, error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("%q is no folder of a district package; name one in DISTRICT_DIR (districts/xinbei from the root of the repository)", dir)
+	}
+	return LoadFS(os.DirFS(dir))
+}
 
 // LoadFS reads the package at the root of fsys; see Load.
 func LoadFS(fsys fs.FS) (*District, error) {

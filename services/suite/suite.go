@@ -111,7 +111,7 @@ func (s *Suite) listen(ctx context.Context) error {
 	for name, address := range addresses {
 		l, err := config.Listen(ctx, "tcp", address)
 		if err != nil {
-			return fmt.Errorf("take a port for %s: %w", name, err)
+			return fmt.Errorf("take a port for %s: %w; choose other addresses with --grpc and --json, or stop what runs there", name, err)
 		}
 		s.listeners[name] = l
 	}
@@ -265,7 +265,7 @@ func (s *Suite) Dial(unit string) (*grpc.ClientConn, error) {
 func DialGateway(h Home, address, unit string) (*grpc.ClientConn, error) {
 	source, err := identity.Load(h.Unit(unit))
 	if err != nil {
-		return nil, fmt.Errorf("the certificate of %s: %w", unit, err)
+		return nil, fmt.Errorf("no certificate of a unit %q can be read; those there are lie in %s: %w", unit, h.Path("certificates"), err)
 	}
 	return client.Dial(address, client.Options{Identity: source, Peer: identity.OfService(TrustDomain, gateway.Name)})
 }

@@ -102,7 +102,7 @@ func LoadAll(dir string, names ...string) ([]*Journey, error) {
 	if len(names) == 0 {
 		paths, err := filepath.Glob(filepath.Join(dir, "*", FileName))
 		if err != nil || len(paths) == 0 {
-			return nil, fmt.Errorf("journey: none below %s: %w", dir, errors.Join(err, os.ErrNotExist))
+			return nil, fmt.Errorf("journey: none below %s; run from the root of the repository, or name a folder: %w", dir, errors.Join(err, os.ErrNotExist))
 		}
 		for _, path := range paths {
 			names = append(names, filepath.Base(filepath.Dir(path)))
