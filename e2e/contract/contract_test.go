@@ -2,6 +2,7 @@
 package contract
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -241,6 +242,42 @@ func TestEveryReasonHasAKindAndATextForPeople(t *testing.T) {
 			}
 		}
 		seen[r.Name()] = r
+	}
+}
+
+// metadataOf finds the example in the comment of a reason.
+var metadataOf = regexp.MustCompile(`Metadata: (\{[^}]*\})`)
+
+// A caller's program reads the metadata: each reason shows an example, in JSON with strings alone, as `google.rpc.ErrorInfo` carries it.
+func TestEveryReasonShowsItsMetadata(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, area := range []string{"fault", "registry", "reporting", "referral", "relief"} {
+		path := filepath.Join(root, "proto", "lianhu", area, "v1", "reason.proto")
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		comment := ""
+		for line := range strings.Lines(string(content)) {
+			line = strings.TrimSpace(line)
+			name, _, value := strings.Cut(line, " = ")
+			switch {
+			case strings.HasPrefix(line, "//"):
+				comment += strings.TrimPrefix(line, "//")
+				continue
+			case value && strings.HasPrefix(name, "REASON_") && name != "REASON_UNSPECIFIED":
+				found++
+				example := metadataOf.FindStringSubmatch(comment)
+				if example == nil || json.Unmarshal([]byte(example[1]), &map[string]string{}) != nil {
+					t.Errorf("%s: %s shows no metadata: %s", path, name, comment)
+				}
+			}
+			comment = ""
+		}
+	}
+	if want := len(reasons()); found != want {
+		t.Errorf("%d reasons were read of %d", found, want)
 	}
 }
 
