@@ -114,6 +114,16 @@ test: ## Run every test on a real PostgreSQL (TESTFLAGS='-run X -v' for more fla
 	@echo "testing $(MODULES): one line for each package as it ends"
 	@.bin/pgrun go test -count=1 $(TESTFLAGS) $(PACKAGES)
 
+# The packages of the Node client, at the versions and digests of its lock file.
+NODE_MODULES := e2e/clients/node/node_modules/.package-lock.json
+$(NODE_MODULES): e2e/clients/node/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is not on PATH. Install Node 20 or newer and try again"; exit 1; }
+	@npm ci --prefix e2e/clients/node --ignore-scripts --no-audit --no-fund --loglevel=error
+
+.PHONY: dispatch-drill
+dispatch-drill: proto-dist $(NODE_MODULES) ## Push from four sources while lines, services and PostgreSQL fail (SHORT=1, SEED=n)
+	@go run ./e2e/drill -proto dist/lianhu-proto.zip $(if $(SHORT),-short) $(if $(SEED),-seed $(SEED))
+
 .PHONY: verify
 verify: $(BUF) $(PLUGINS) $(LINTER) ## Check everything that needs no running suite; STEPS='lint docs' runs some
 	@tools/verify.sh $(STEPS)

@@ -4,7 +4,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +28,6 @@ type Options struct {
 	Dir string
 	// Replicas of each service.
 	Replicas int
-	// District is the folder of the district package; empty means districts/xinbei.
-	District string
 	// Districts are folders of another district package for some services, by name: a rollout that has gone half way.
 	Districts map[string]string
 }
@@ -67,8 +64,7 @@ func Start(ctx context.Context, o Options) (f *Fleet, err error) {
 	if f.Layout, err = layout(o.Replicas); err != nil {
 		return f, err
 	}
-	district := cmp.Or(o.District, filepath.Join(o.Root, "districts", "xinbei"))
-	f.Suite, err = suite.Provision(ctx, suite.Options{Home: f.Home, DistrictDir: district, StandStill: true})
+	f.Suite, err = suite.Provision(ctx, suite.Options{Home: f.Home, DistrictDir: filepath.Join(o.Root, "districts", "xinbei"), StandStill: true})
 	if err != nil {
 		return f, err
 	}
@@ -157,9 +153,10 @@ func (f *Fleet) start(ctx context.Context, name string, replica int) error {
 	return err
 }
 
-// Restart starts a replica again that has ended, at the address it had, and returns when it is ready.
+// Restart starts a replica again that has ended, at the address it had, and returns when it is ready. The process outlives ctx, which bounds
+// the wait only: Stop ends it.
 func (f *Fleet) Restart(ctx context.Context, name string, replica int) error {
-	if err := f.start(ctx, name, replica); err != nil {
+	if err := f.start(context.WithoutCancel(ctx), name, replica); err != nil {
 		return err
 	}
 	return f.Suite.AwaitPart(ctx, name, f.Layout.GRPC[name][replica])

@@ -175,6 +175,19 @@ func TestDispatchLinksAnIncidentToAReport(t *testing.T) {
 	h.same("another station", err, absent)
 }
 
+// Nobody holds a closed incident and nobody's territory is one without a division: the bureau reads it all the same, a station does not.
+func TestAnIncidentThatComesClosedAndWithoutADivisionIsReadByTheBureau(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.push(1, h.update(1, "J1", 1, &reportingv1.IncidentContent{Status: reportingv1.IncidentContent_STATUS_CLOSED}))
+	if got := h.incident("J1"); got.GetState() != reportingv1.Incident_STATE_CLOSED {
+		t.Errorf("incident %v", got)
+	}
+	_, hidden := h.read(station).GetIncident(emergency(t), &reportingv1.GetIncidentRequest{IncidentNumber: "J1"})
+	_, absent := h.read(station).GetIncident(emergency(t), &reportingv1.GetIncidentRequest{IncidentNumber: "J0"})
+	h.same("a station", hidden, absent)
+}
+
 // Many senders of one source at once, each number sent by several of them: every number is stored once and the incident adds up.
 func TestRacingBatchesOfOneSourceLoseNothing(t *testing.T) {
 	t.Parallel()

@@ -180,8 +180,12 @@ func (s *Reads) GetIncident(ctx context.Context, req *reportingv1.GetIncidentReq
 		return nil, err
 	}
 	rules.Recognise(s.District, incident)
+	head := s.Tables.Incidents.Head(incident)
+	if head.Division == "" { // the bureau's, also when it is closed and nobody holds it any more
+		head.Division = s.District.Code()
+	}
 	answer := &reportingv1.GetIncidentResponse{Incident: incident}
-	return answer, s.show(ctx, "incident.read", "incident", s.Tables.Incidents.Head(incident), answer)
+	return answer, s.show(ctx, "incident.read", "incident", head, answer)
 }
 
 // ListWork implements ReportingReadService.
