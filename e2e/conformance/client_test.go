@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/identity"
@@ -279,4 +281,27 @@ func stopsAtACut(ctx context.Context, c *dispatch.Client) error {
 	}
 	_, err := c.Push(ctx, outbox())
 	return err
+}
+
+// Who was given another authority is told so at once, instead of trying for ever.
+func TestStrangersAreToldWhatToDo(t *testing.T) {
+	t.Parallel()
+	gateway, _ := certified(t)
+	_, stranger := certified(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(gateway.ServerTLS("h2"))))
+	go func() { _ = server.Serve(l) }()
+	defer server.Stop()
+	conn, err := dispatch.Dial(l.Addr().String(), stranger, gatewayIdentity())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = (&dispatch.Client{Conn: conn}).Push(t.Context(), outbox())
+	if err == nil || !strings.Contains(dispatch.Advise(err), "do not trust each other's certificate") {
+		t.Errorf("ended with %v; %s", err, dispatch.Advise(err))
+	}
 }
