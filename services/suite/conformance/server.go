@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -192,12 +193,13 @@ func (l *link) send(updates []*reportingv1.IncidentUpdate, voids ...*reportingv1
 	return err
 }
 
-// until reads acknowledgements up to one that is durable through a number, or has gaps above it where that is what is waited for.
+// until reads acknowledgements up to one that is durable through a number and names these gaps above it. Those before it may say less.
 func (l *link) until(through int64, gaps ...*reportingv1.SequenceRange) error {
+	last := "nothing"
 	for {
 		said, err := l.wire.Recv()
 		if err != nil {
-			return fmt.Errorf("instead of an acknowledgement through %d: %w", through, err)
+			return fmt.Errorf("instead of an acknowledgement through %d, with %d gaps above it, came %s and then: %w", through, len(gaps), last, err)
 		}
 		ack := said.GetAck()
 		for _, q := range ack.GetQuarantined() {
@@ -206,14 +208,13 @@ func (l *link) until(through int64, gaps ...*reportingv1.SequenceRange) error {
 		if ack.GetDurableThrough() > through {
 			return fmt.Errorf("acknowledged through %d, and %d was due", ack.GetDurableThrough(), through)
 		}
-		if ack.GetDurableThrough() == through && len(ack.GetGaps()) == len(gaps) {
-			for i, gap := range gaps {
-				if got := ack.GetGaps()[i]; got.GetFrom() != gap.GetFrom() || got.GetTo() != gap.GetTo() {
-					return fmt.Errorf("the acknowledgement names %d to %d as missing, not %d to %d", got.GetFrom(), got.GetTo(), gap.GetFrom(), gap.GetTo())
-				}
-			}
+		same := func(a, b *reportingv1.SequenceRange) bool {
+			return a.GetFrom() == b.GetFrom() && a.GetTo() == b.GetTo()
+		}
+		if ack.GetDurableThrough() == through && slices.EqualFunc(ack.GetGaps(), gaps, same) {
 			return nil
 		}
+		last = fmt.Sprintf("one through %d with the gaps %v", ack.GetDurableThrough(), ack.GetGaps())
 	}
 }
 
