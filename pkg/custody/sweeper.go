@@ -15,6 +15,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/fault"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 )
 
 // pollEvery is how often deadlines are looked for, in machine time; well within the promised tolerance of 5 s.
@@ -118,14 +119,14 @@ func (s *Sweeper) sweep(ctx context.Context, e Expiry) error {
 			return err
 		}
 		for _, d := range found {
-			switch err := e.Expire(ctx, d.ID, d.Version); {
+			switch err := s.fire(ctx, e, d); {
 			case err == nil:
 				s.fired.Add(ctx, 1)
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case !errors.Is(err, ErrNotDue):
 				s.failed.Add(ctx, 1)
-				slog.ErrorContext(ctx, "custody: a deadline could not be fired", "kind", e.Kind, "item", d.ID, "reason", fault.ReasonOf(err))
+				slog.Log(ctx, levelOf(err), "custody: a deadline could not be fired", "kind", e.Kind, "item", d.ID, "reason", fault.ReasonOf(err))
 				if first == nil {
 					first = err
 				}
@@ -136,6 +137,14 @@ func (s *Sweeper) sweep(ctx context.Context, e Expiry) error {
 		}
 		after = found[len(found)-1]
 	}
+}
+
+// levelOf tells an outage, which the next poll makes good, from a defect, which somebody has to look at.
+func levelOf(err error) slog.Level {
+	if fault.Is(err, faultv1.Reason_REASON_UNAVAILABLE) || fault.Is(err, faultv1.Reason_REASON_CONTENTION) {
+		return slog.LevelWarn
+	}
+	return slog.LevelError
 }
 
 func (s *Sweeper) due(ctx context.Context, table string, now time.Time, after due) ([]due, error) {
