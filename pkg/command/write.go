@@ -16,6 +16,10 @@ import (
 // commit makes the effect, all of it or nothing. One row and nothing else is one statement that commits by itself; anything more is
 // one short transaction.
 func (c *Change) commit(ctx context.Context, answer []byte) error {
+	return acknowledge(ctx, func(ctx context.Context) error { return c.write(ctx, answer) })
+}
+
+func (c *Change) write(ctx context.Context, answer []byte) error {
 	first := c.statement(ctx, c.writes[0], answer)
 	if len(c.writes) == 1 && len(c.further) == 0 && len(c.call.Also) == 0 && !c.call.ValidateOnly {
 		var rows int64
@@ -145,7 +149,7 @@ func (c *Change) statement(ctx context.Context, w *write, answer []byte) Stateme
 	sql.WriteString("WITH u AS (" + w.effect(b, telemetry.Traceparent(ctx), answer == nil) + ")")
 	branch := func(name, body string) { sql.WriteString(",\n" + name + " AS (" + body + ")") }
 	if answer != nil && !c.call.Recognised {
-		branch("i", fmt.Sprintf("INSERT INTO idempotency (caller, method, request_id, digest, answer) SELECT %s, %s, %s, %s, %s FROM u",
+		branch("i", fmt.Sprintf("INSERT INTO idempotency (caller, method, request_id, digest, answer) SELECT %s, %s, %s, %s, %s"+hang,
 			b.of(c.call.Caller, "text"), b.of(c.call.Method, "text"), b.of(c.call.RequestID, "uuid"), b.of(c.digest, "bytea"), b.of(answer, "bytea")))
 	}
 	id, version, now := b.of(w.head.ID, "uuid"), b.of(w.head.Version, "bigint"), b.of(w.head.UpdateTime, "timestamptz")

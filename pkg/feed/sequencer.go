@@ -88,7 +88,7 @@ func (s *Sequencer) Drain(ctx context.Context) error {
 // sequencer was at work. On a restored or promoted database it moves nothing and returns ErrHistoryUnknown.
 func (s *Sequencer) move(ctx context.Context) (int, error) {
 	var moved int
-	err := s.db.QueryRow(ctx, "SELECT sequence_feed($1)", moveAtMost).Scan(&moved)
+	err := s.db.QueryRow(ctx, moveSQL, moveAtMost).Scan(&moved)
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == "55000" { // object_not_in_prerequisite_state
 		return 0, ErrHistoryUnknown

@@ -39,7 +39,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config.ConnConfig.ConnectTimeout = 3 * time.Second
 	config.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
 	for name, value := range map[string]string{
-		"application_name": o.Application, "timezone": "UTC", "synchronous_commit": "on",
+		"application_name": o.Application, "timezone": "UTC", "synchronous_commit": synchronousCommit,
 		"statement_timeout": statementTimeout, "idle_in_transaction_session_timeout": idleTimeout,
 	} {
 		config.ConnConfig.RuntimeParams[name] = value

@@ -131,7 +131,7 @@ func (s *Service) programmeOf(a *reliefv1.Application, today calendar.Date) (dis
 func (s *Service) reserve(c *command.Change, a *reliefv1.Application, account *reliefv1.BudgetAccount, id string) error {
 	loaded := command.Remember(s.Tables.Accounts, account)
 	payment := rules.Pay(s.District, a, account, id, c.Now)
-	if err := loaded.Update(c, "reserved", "finance", s.District.LeadOffice()); err != nil {
+	if err := store.Reserve(c, loaded, payment.GetAmountFen(), finance, s.District.LeadOffice()); err != nil {
 		return err
 	}
 	if err := command.Insert(c, s.Tables.Payments, payment, "approved", "finance"); err != nil {

@@ -1,0 +1,8 @@
+//go:build !twin_early_ack
+
+package command
+
+import "context"
+
+// acknowledge lets the answer leave when the effect is committed, never before.
+func acknowledge(ctx context.Context, commit func(context.Context) error) error { return commit(ctx) }
