@@ -2,7 +2,9 @@ package journey
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
@@ -27,12 +29,12 @@ const (
 	male     = "浩宇子轩俊杰志强明辉建国文博天佑伟东"
 )
 
-// invent makes the people of a run from its seed. The same seed makes the same people.
-func invent(people map[string]Person, order []string, seed uint64, today time.Time) map[string]any {
+// Invent makes the people of a run from its seed. The same seed makes the same people.
+func Invent(people map[string]Person, seed uint64, today time.Time) map[string]any {
 	random := rand.New(rand.NewPCG(seed, 0x6c69616e6875)) //nolint:gosec // invented people need no secrecy
 	family := map[string]string{}
 	out := map[string]any{}
-	for _, name := range order {
+	for _, name := range slices.Sorted(maps.Keys(people)) {
 		p := people[name]
 		surname := pick(random, surnames)
 		if p.SurnameOf != "" {

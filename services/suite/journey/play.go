@@ -81,7 +81,7 @@ func (j *Journey) Play(ctx context.Context, w World) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journey: ask the time: %w", err)
 	}
-	p := &play{World: w, journey: j, cel: env, now: now, vars: invent(j.People, slices.Sorted(maps.Keys(j.People)), w.Seed, now), outboxes: map[string]*outbox{}}
+	p := &play{World: w, journey: j, cel: env, now: now, vars: Invent(j.People, w.Seed, now), outboxes: map[string]*outbox{}}
 	maps.Copy(p.vars, j.Values)
 	p.vars["run"] = fmt.Sprint(w.Seed)
 	p.tick(now)

@@ -34,7 +34,6 @@ func Handlers() map[string][]Register {
 		},
 		"reporting": {
 			reportinggw.RegisterDispatchServiceHandler,
-			reportinggw.RegisterMatterServiceHandler,
 			reportinggw.RegisterResponseServiceHandler,
 			reportinggw.RegisterResponseReadServiceHandler,
 			reportinggw.RegisterFilingServiceHandler,
