@@ -35,9 +35,10 @@ PLUGINS := .bin/protoc-gen-go
 LINTER  := .bin/golangci-lint
 GRPCURL := .bin/grpcurl
 KUSTOMIZE := .bin/kustomize
+TOXIPROXY := .bin/toxiproxy
 
 .PHONY: tools
-tools: $(BUF) $(PLUGINS) $(LINTER) $(GRPCURL) $(KUSTOMIZE) ## Build the pinned tools into .bin
+tools: $(BUF) $(PLUGINS) $(LINTER) $(GRPCURL) $(KUSTOMIZE) $(TOXIPROXY) ## Build the pinned tools into .bin
 
 $(BUF): tools/buf/go.mod tools/buf/go.sum
 $(PLUGINS): tools/plugins/go.mod tools/plugins/go.sum
@@ -46,6 +47,11 @@ $(GRPCURL): tools/grpcurl/go.mod tools/grpcurl/go.sum
 $(KUSTOMIZE): tools/kustomize/go.mod tools/kustomize/go.sum
 $(BUF) $(PLUGINS) $(LINTER) $(GRPCURL) $(KUSTOMIZE):
 	@cd $(dir $<) && GOWORK=off ../progress.sh "building $(notdir $@) (once; minutes when cold)" go build -v -o ../../.bin/ tool
+	@touch $@
+
+# Its command is called `server`; it gets a name of its own here.
+$(TOXIPROXY): tools/toxiproxy/go.mod tools/toxiproxy/go.sum
+	@cd $(dir $<) && GOWORK=off ../progress.sh "building toxiproxy" go build -v -o ../../.bin/toxiproxy tool
 	@touch $@
 
 # --- contract
@@ -123,6 +129,18 @@ $(NODE_MODULES): e2e/clients/node/package-lock.json
 .PHONY: dispatch-drill
 dispatch-drill: proto-dist $(NODE_MODULES) ## Push from four sources while lines, services and PostgreSQL fail (SHORT=1, SEED=n)
 	@go run ./e2e/drill -proto dist/lianhu-proto.zip $(if $(SHORT),-short) $(if $(SEED),-seed $(SEED))
+
+# SHORT=1 is two minutes, SOAK=6h as long as it says, nothing ten minutes. SEED=n repeats a storm.
+.PHONY: storm
+storm: $(TOXIPROXY) ## Kill, cut and flood the real suite and count what was lost (SHORT=1, SOAK=6h, SEED=n)
+	@tools/progress.sh "building the storm" go build -v -o .bin/ ./e2e/storm/cmd/storm
+	@.bin/storm $(if $(SEED),-seed $(SEED)) $(if $(SHORT),-short) $(if $(SOAK),-soak $(SOAK))
+
+# Each twin is the suite broken in one place by a build tag; TWINS='twin_x twin_y' runs some.
+.PHONY: storm-twins
+storm-twins: $(TOXIPROXY) ## Prove that the storm's checkers see what they are for, on suites broken on purpose
+	@tools/progress.sh "building the storm" go build -v -o .bin/ ./e2e/storm/cmd/storm
+	@for twin in $(or $(TWINS),$$(.bin/storm -twins)); do .bin/storm -twin $$twin $(if $(SEED),-seed $(SEED)); done
 
 .PHONY: verify
 verify: $(BUF) $(PLUGINS) $(LINTER) ## Check everything that needs no running suite; STEPS='lint docs' runs some

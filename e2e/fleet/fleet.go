@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/lianhu/lianhu/services/suite"
 )
@@ -28,6 +29,12 @@ type Options struct {
 	Dir string
 	// Replicas of each service.
 	Replicas int
+	// District is the folder of the district package; empty means districts/xinbei.
+	District string
+	// Tags the command is built with; empty is the release.
+	Tags string
+	// Environment changes what a process is told, for example to lead a link through a proxy. Nil changes nothing.
+	Environment func(name string, replica int, env []string) []string
 	// Districts are folders of another district package for some services, by name: a rollout that has gone half way.
 	Districts map[string]string
 }
@@ -43,6 +50,7 @@ type Fleet struct {
 
 	options   Options
 	binary    string
+	mu        sync.Mutex // of processes, which a drill may restart at the same time
 	processes map[string]*Process
 }
 
@@ -82,7 +90,7 @@ func Start(ctx context.Context, o Options) (f *Fleet, err error) {
 }
 
 func (f *Fleet) build(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", f.binary, "./services/suite/cmd/lianhu")
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", f.options.Tags, "-o", f.binary, "./services/suite/cmd/lianhu")
 	cmd.Dir = f.options.Root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build lianhu: %w\n%s", err, out)
@@ -131,6 +139,8 @@ func (f *Fleet) Gateway() string { return strings.Join(f.Layout.GRPC["gateway"],
 
 // Process answers one replica.
 func (f *Fleet) Process(name string, replica int) *Process {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.processes[name+"-"+strconv.Itoa(replica)]
 }
 
@@ -149,8 +159,17 @@ func (f *Fleet) start(ctx context.Context, name string, replica int) error {
 	}
 	id := name + "-" + strconv.Itoa(replica)
 	env = append(env, "PATH="+os.Getenv("PATH"), "LIANHU_TRACE_FILE="+filepath.Join(f.options.Dir, id+".trace"))
-	f.processes[id], err = launch(ctx, f.binary, []string{"serve", name}, env, filepath.Join(f.options.Dir, id+".log"))
-	return err
+	if f.options.Environment != nil {
+		env = f.options.Environment(name, replica, env)
+	}
+	p, err := launch(ctx, f.binary, []string{"serve", name}, env, filepath.Join(f.options.Dir, id+".log"))
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.processes[id] = p
+	return nil
 }
 
 // Restart starts a replica again that has ended, at the address it had, and returns when it is ready. The process outlives ctx, which bounds
@@ -162,7 +181,7 @@ func (f *Fleet) Restart(ctx context.Context, name string, replica int) error {
 	return f.Suite.AwaitPart(ctx, name, f.Layout.GRPC[name][replica])
 }
 
-// RestartDatabase ends PostgreSQL under all services as a power cut would, and starts it again.
+// RestartDatabase kills PostgreSQL under all services and starts it again.
 func (f *Fleet) RestartDatabase(ctx context.Context) error {
 	if err := f.Suite.KillDatabase(); err != nil {
 		return err
@@ -197,9 +216,7 @@ func (f *Fleet) Terminate() error {
 // Stop kills what still runs and stops the database.
 func (f *Fleet) Stop() error {
 	for _, p := range f.processes {
-		if p != nil {
-			p.Kill()
-		}
+		p.Kill()
 	}
 	if f.Suite == nil {
 		return nil

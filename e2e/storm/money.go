@@ -1,0 +1,137 @@
+package storm
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
+	"github.com/lianhu/lianhu/services/suite/journey"
+)
+
+const programme = "templief_fast"
+
+// causes of one-off relief: with the beneficiary and the year one of them is what is paid once.
+var causes = [...]string{"sudden_change", "accidental_injury", "major_illness"}
+
+// beneficiary is one of the few of a place, so that applications for one cause meet.
+func beneficiary(division string, n int) string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "storm/%s/%d", division, n)).String()
+}
+
+// applications asks for relief and decides. The accounts of the first two places are asked for more than they hold.
+func applications(s *Storm, a *actor) {
+	for !a.over() {
+		n := a.n(len(s.world.places))
+		p := s.world.places[n]
+		amount := int64(500 + a.n(2000))
+		if n < 2 {
+			amount = int64(80_000 + a.n(30_000))
+		}
+		submitted, ok := mutate(a, who{p.township, p.supervisor, "RELIEF_DECISION"}, reliefv1.ReliefService_SubmitApplication_FullMethodName,
+			&reliefv1.SubmitApplicationRequest{
+				Programme: programme, Division: p.village, BeneficiaryKind: reliefv1.BeneficiaryKind_BENEFICIARY_KIND_CHILD,
+				BeneficiaryId: beneficiary(p.division, a.n(400)), AmountFen: amount, Narrative: "祖母住院。",
+				Applicant: &reliefv1.Applicant{Name: "测试申请人", Relation: reliefv1.ApplicantRelation_APPLICANT_RELATION_ENTRUSTED_CARER},
+				Payee:     &reliefv1.Payee{Name: "测试申请人", AccountNumber: "6228480000000000007", BankCode: "103304000018"},
+				Facts: []*reliefv1.Fact{
+					{Name: "emergency_kind", Value: &reliefv1.Fact_TextValue{TextValue: causes[a.n(len(causes))]}},
+					{Name: "happened_in_district", Value: &reliefv1.Fact_BoolValue{BoolValue: true}},
+				},
+			}, &reliefv1.SubmitApplicationResponse{})
+		if !ok || a.n(12) == 0 { // or it is left to its deadline
+			continue
+		}
+		mutate(a, who{p.township, p.leader, "RELIEF_DECISION"}, reliefv1.ReliefService_DecideApplication_FullMethodName,
+			&reliefv1.DecideApplicationRequest{
+				ApplicationId: submitted.GetStanding().GetId(),
+				Facts:         []*reliefv1.Fact{{Name: "emergency_confirmed", Value: &reliefv1.Fact_BoolValue{BoolValue: true}}},
+			}, &reliefv1.DecideApplicationResponse{})
+		if a.n(4) == 0 {
+			s.balance(a)
+		}
+	}
+}
+
+// balance reads an account, for the checker of its history.
+func (s *Storm) balance(a *actor) {
+	listed, ok := read(a, who{"finance", "finance-2", "PAYMENT"}, reliefv1.ReliefReadService_ListBudgets_FullMethodName,
+		&reliefv1.ListBudgetsRequest{}, &reliefv1.ListBudgetsResponse{})
+	if budgets := listed.GetBudgetAccounts(); ok && len(budgets) > 0 {
+		read(a, who{"finance", "finance-2", "PAYMENT"}, reliefv1.ReliefReadService_GetBudget_FullMethodName,
+			&reliefv1.GetBudgetRequest{BudgetAccountId: budgets[a.n(len(budgets))].GetId()}, &reliefv1.GetBudgetResponse{})
+	}
+}
+
+// batches pays: several payers freeze what is approved, some of the same payments at once; the bank returns one line in five.
+func batches(s *Storm, a *actor) {
+	preparer, approver := who{"finance", "finance-2", "PAYMENT"}, who{"finance", "finance-3", "PAYMENT"}
+	for !a.over() {
+		a.rest(time.Duration(200+a.n(800)) * time.Millisecond)
+		listed, ok := read(a, preparer, reliefv1.ReliefReadService_ListPayments_FullMethodName,
+			&reliefv1.ListPaymentsRequest{State: reliefv1.Payment_STATE_APPROVED, PageSize: int32(1 + a.n(20))}, &reliefv1.ListPaymentsResponse{})
+		if !ok || len(listed.GetPayments()) == 0 {
+			continue
+		}
+		var ids []string
+		for _, p := range listed.GetPayments() {
+			ids = append(ids, p.GetStanding().GetId())
+		}
+		frozen, ok := mutate(a, preparer, reliefv1.ReliefService_FreezeBatch_FullMethodName,
+			&reliefv1.FreezeBatchRequest{PaymentIds: ids}, &reliefv1.FreezeBatchResponse{})
+		if !ok {
+			continue
+		}
+		approve := func(w who) bool {
+			_, ok := mutate(a, w, reliefv1.ReliefService_ApproveBatch_FullMethodName,
+				&reliefv1.ApproveBatchRequest{BatchId: frozen.GetStanding().GetId(), Digest: frozen.GetDigest()}, &reliefv1.ApproveBatchResponse{})
+			return ok
+		}
+		if approve(approver) && approve(who{"civil_affairs", "civil_affairs-5", "PAYMENT"}) {
+			s.export(a, preparer, frozen.GetStanding().GetId())
+		}
+	}
+}
+
+// export hands the file to the bank and records what it returns.
+func (s *Storm) export(a *actor, preparer who, batch string) {
+	if _, ok := mutate(a, preparer, reliefv1.ReliefService_ExportBatch_FullMethodName,
+		&reliefv1.ExportBatchRequest{BatchId: batch}, &reliefv1.ExportBatchResponse{}); !ok {
+		return
+	}
+	file, ok := read(a, preparer, reliefv1.ReliefReadService_GetBatchFile_FullMethodName, &reliefv1.GetBatchFileRequest{BatchId: batch}, &reliefv1.GetBatchFileResponse{})
+	now, err := s.world.now(a.ctx)
+	if !ok || err != nil || a.n(8) == 0 { // or the bank is silent
+		return
+	}
+	var failed, paid []string
+	returned, err := journey.BankReturn(s.world.district.Bank(), file.GetContent(), now, func(payment string) string {
+		if a.n(5) > 0 {
+			paid = append(paid, payment)
+			return "00"
+		}
+		failed = append(failed, payment)
+		return "01"
+	})
+	if err != nil {
+		s.report("files.identical", fmt.Sprintf("the bank cannot read the file of batch %s: %v", batch, err))
+		return
+	}
+	digest := sha256.Sum256(returned)
+	s.mu.Lock()
+	s.settled[hex.EncodeToString(digest[:])] = paid
+	s.mu.Unlock()
+	if _, ok := mutate(a, preparer, reliefv1.ReliefService_RecordBankReturn_FullMethodName, &reliefv1.RecordBankReturnRequest{
+		BatchId: batch, Content: returned, Sha256: hex.EncodeToString(digest[:]),
+	}, &reliefv1.RecordBankReturnResponse{}); !ok {
+		return
+	}
+	for _, payment := range failed {
+		mutate(a, preparer, reliefv1.ReliefService_RepayPayment_FullMethodName, &reliefv1.RepayPaymentRequest{
+			PaymentId: payment, Payee: &reliefv1.Payee{Name: "测试更正", AccountNumber: "6228480000000000015", BankCode: "103304000018"},
+		}, &reliefv1.RepayPaymentResponse{})
+	}
+}
