@@ -18,6 +18,7 @@ const root = "../.."
 
 // example is one block of shell commands of a document and, where the next block shows it, what they print.
 type example struct {
+	guide    string
 	line     int
 	commands string
 	printed  string
@@ -56,14 +57,21 @@ func shows(shown, printed string) (missing string) {
 	return ""
 }
 
-func TestTheCommandsOfTheIntegrationGuideWork(t *testing.T) {
-	document, err := os.ReadFile(filepath.Join(root, "docs", "integrating.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := examples(string(document))
-	if len(all) < 8 {
-		t.Fatalf("only %d examples were found", len(all))
+func TestTheCommandsOfTheGuidesWork(t *testing.T) {
+	var all []example
+	for _, guide := range [...]string{"integrating.md", "dispatch.md"} {
+		document, err := os.ReadFile(filepath.Join(root, "docs", guide))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := examples(string(document))
+		if len(found) < 4 {
+			t.Fatalf("only %d examples were found in %s", len(found), guide)
+		}
+		for _, e := range found {
+			e.guide = guide
+			all = append(all, e)
+		}
 	}
 	dir := workplace(t)
 	home, err := suite.OpenHome(filepath.Join(dir, ".lianhu"))
@@ -100,10 +108,10 @@ func (e example) run(ctx context.Context, dir string, addresses *strings.Replace
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, ".bin")+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("docs/integrating.md, line %d: %w\n%s", e.line, err, out)
+		return fmt.Errorf("docs/%s, line %d: %w\n%s", e.guide, e.line, err, out)
 	}
 	if missing := shows(e.printed, string(out)); missing != "" {
-		return fmt.Errorf("docs/integrating.md, line %d: the output shown is not printed: %s\n%s", e.line, missing, out)
+		return fmt.Errorf("docs/%s, line %d: the output shown is not printed: %s\n%s", e.guide, e.line, missing, out)
 	}
 	return nil
 }
