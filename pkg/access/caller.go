@@ -6,6 +6,7 @@ package access
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/district"
@@ -35,6 +36,10 @@ type Caller struct {
 	Matter string
 	// Method is the full gRPC method of the call; empty outside of one.
 	Method string
+	// CertificateExpires is when the certificate of the call ends, in machine time.
+	CertificateExpires time.Time
+	// Contract the caller says it speaks, for its own integration; may be empty, and decides nothing.
+	Contract string
 
 	district *district.District
 }
@@ -44,6 +49,8 @@ type Claim struct {
 	Unit, System, Officer, Service string
 	Purpose                        accessv1.Purpose
 	Matter                         string
+	CertificateExpires             time.Time
+	Contract                       string
 }
 
 // NewCaller checks a claim against the district on a day. d is nil only where nothing but open methods is served.
@@ -52,7 +59,7 @@ type Claim struct {
 func NewCaller(d *district.District, claim Claim, today calendar.Date) (*Caller, error) {
 	c := &Caller{
 		Unit: claim.Unit, System: claim.System, Officer: claim.Officer, Service: claim.Service,
-		Purpose: claim.Purpose, Matter: claim.Matter, district: d,
+		Purpose: claim.Purpose, Matter: claim.Matter, CertificateExpires: claim.CertificateExpires, Contract: claim.Contract, district: d,
 	}
 	if c.Service != "" {
 		c.Unit = "service/" + c.Service

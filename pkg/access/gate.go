@@ -2,6 +2,8 @@ package access
 
 import (
 	"context"
+	"crypto/x509"
+	"regexp"
 	"strings"
 	"time"
 
@@ -20,13 +22,14 @@ import (
 )
 
 // The metadata a call carries about its caller. KeyPrincipal is the gateway's alone. KeyDistrict comes back with the answer to another
-// service: the digest of the district package that the answering one works by.
+// service: the digest of the district package that the answering one works by. KeyContract is the contract the caller was built from.
 const (
 	KeyPrincipal = "lianhu-principal-bin"
 	KeyPurpose   = "lianhu-purpose"
 	KeyMatter    = "lianhu-matter"
 	KeyOfficer   = "lianhu-officer"
 	KeyDistrict  = "lianhu-district"
+	KeyContract  = "lianhu-contract"
 )
 
 // Gateway is the name of the service whose word about a caller counts.
@@ -46,7 +49,7 @@ type Gate struct {
 //
 // Errors: IDENTITY_REQUIRED, UNIT_UNKNOWN, OFFICER_UNKNOWN, FIELD_INVALID.
 func (g *Gate) Identify(ctx context.Context) (*Caller, error) {
-	from, err := g.Peer(ctx)
+	from, leaf, err := g.peer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +57,9 @@ func (g *Gate) Identify(ctx context.Context) (*Caller, error) {
 	claim, err := claimOf(from, md)
 	if err != nil {
 		return nil, err
+	}
+	if claim.CertificateExpires.IsZero() && from.Service != Gateway {
+		claim.CertificateExpires = leaf.NotAfter
 	}
 	if err := readPurpose(&claim, md); err != nil {
 		return nil, err
@@ -65,20 +71,26 @@ func (g *Gate) Identify(ctx context.Context) (*Caller, error) {
 //
 // Errors: IDENTITY_REQUIRED.
 func (g *Gate) Peer(ctx context.Context) (identity.Identity, error) {
+	id, _, err := g.peer(ctx)
+	return id, err
+}
+
+func (g *Gate) peer(ctx context.Context) (identity.Identity, *x509.Certificate, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return identity.Identity{}, unidentified()
+		return identity.Identity{}, nil, unidentified()
 	}
 	info, ok := p.AuthInfo.(credentials.TLSInfo)
 	// Verified chains, not presented certificates: whoever configures a listener without verification admits nobody.
 	if !ok || len(info.State.VerifiedChains) == 0 {
-		return identity.Identity{}, unidentified()
+		return identity.Identity{}, nil, unidentified()
 	}
-	id, err := identity.OfCertificate(info.State.VerifiedChains[0][0])
+	leaf := info.State.VerifiedChains[0][0]
+	id, err := identity.OfCertificate(leaf)
 	if err != nil || id.TrustDomain != g.TrustDomain {
-		return identity.Identity{}, unidentified()
+		return identity.Identity{}, nil, unidentified()
 	}
-	return id, nil
+	return id, leaf, nil
 }
 
 func unidentified() error {
@@ -106,7 +118,11 @@ func principalClaim(values []string) (Claim, error) {
 	if len(values) != 1 || proto.Unmarshal([]byte(values[0]), &p) != nil || p.GetUnit() == "" {
 		return Claim{}, unidentified()
 	}
-	return Claim{Unit: p.GetUnit(), System: p.GetSystem(), Officer: p.GetOfficer()}, nil
+	claim := Claim{Unit: p.GetUnit(), System: p.GetSystem(), Officer: p.GetOfficer()}
+	if p.GetCertificateExpireTime() != nil {
+		claim.CertificateExpires = p.GetCertificateExpireTime().AsTime()
+	}
+	return claim, nil
 }
 
 // IsPrincipalKey reports whether a metadata key or HTTP header is a spelling of KeyPrincipal, behind whatever prefix and
@@ -115,6 +131,8 @@ func IsPrincipalKey(key string) bool {
 	plain := strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.ToLower(key))
 	return strings.Contains(plain, "lianhuprincipal")
 }
+
+var contractForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$`)
 
 func readPurpose(claim *Claim, md metadata.MD) error {
 	purpose, err := single(md, KeyPurpose)
@@ -127,6 +145,12 @@ func readPurpose(claim *Claim, md metadata.MD) error {
 			return fault.Invalid(KeyPurpose, "not one of the purposes of lianhu.access.v1.Purpose")
 		}
 		claim.Purpose = accessv1.Purpose(number)
+	}
+	if claim.Contract, err = single(md, KeyContract); err != nil {
+		return err
+	}
+	if claim.Contract != "" && !contractForm.MatchString(claim.Contract) {
+		return fault.Invalid(KeyContract, "not a version: 1 to 64 letters, digits, dots, plus and minus signs")
 	}
 	claim.Matter, err = single(md, KeyMatter)
 	if err != nil {

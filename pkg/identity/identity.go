@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
@@ -74,4 +75,9 @@ func OfCertificate(certificate *x509.Certificate) (Identity, error) {
 		return Identity{}, ErrNoIdentity
 	}
 	return Parse(certificate.URIs[0].String())
+}
+
+// DaysLeft counts the whole days of machine time until a certificate ends; 0 when it has ended.
+func DaysLeft(expires time.Time) int32 {
+	return int32(max(0, time.Until(expires)/(24*time.Hour)))
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -60,7 +61,7 @@ func TestNobodyNamesThemselves(t *testing.T) {
 func principal(t *testing.T, name string, md metadata.MD) {
 	t.Helper()
 	var p accessv1.Principal
-	if values := md.Get(access.KeyPrincipal); len(values) != 1 || proto.Unmarshal([]byte(values[0]), &p) != nil || p.GetUnit() != township || p.GetSystem() != "main" || p.GetCertificateHash() == "" {
+	if values := md.Get(access.KeyPrincipal); len(values) != 1 || proto.Unmarshal([]byte(values[0]), &p) != nil || p.GetUnit() != township || p.GetSystem() != "main" || p.GetCertificateHash() == "" || p.GetCertificateExpireTime().AsTime().Before(time.Now()) {
 		t.Errorf("%s: the service hears of %v", name, &p)
 	}
 	for key := range md {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/fault"
@@ -20,7 +21,7 @@ import (
 
 // passed are the only metadata keys of a caller that reach a service. Everything else stays outside, so that no spelling of the
 // principal, present or future, can be smuggled in.
-var passed = [...]string{access.KeyPurpose, access.KeyMatter, access.KeyOfficer}
+var passed = [...]string{access.KeyPurpose, access.KeyMatter, access.KeyOfficer, access.KeyContract}
 
 // Outgoing is the metadata that services get: who calls, by certificate, and what the caller says of its call.
 // It returns fault IDENTITY_REQUIRED for a certificate that names no unit.
@@ -34,7 +35,7 @@ func Outgoing(state tls.ConnectionState, trustDomain string, word func(key strin
 		return nil, fault.New(faultv1.Reason_REASON_IDENTITY_REQUIRED, "the certificate names no unit of this district").Wrap(err)
 	}
 	hash := sha256.Sum256(leaf.Raw)
-	principal := &accessv1.Principal{Unit: who.Unit, System: who.System, Method: "mtls", CertificateHash: hex.EncodeToString(hash[:])}
+	principal := &accessv1.Principal{Unit: who.Unit, System: who.System, Method: "mtls", CertificateHash: hex.EncodeToString(hash[:]), CertificateExpireTime: timestamppb.New(leaf.NotAfter)}
 	if officer := word(access.KeyOfficer); len(officer) == 1 {
 		principal.Officer = officer[0]
 	}

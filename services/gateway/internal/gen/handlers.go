@@ -34,6 +34,7 @@ func Handlers() map[string][]Register {
 		},
 		"reporting": {
 			reportinggw.RegisterDispatchServiceHandler,
+			reportinggw.RegisterIntegrationServiceHandler,
 			reportinggw.RegisterResponseServiceHandler,
 			reportinggw.RegisterResponseReadServiceHandler,
 			reportinggw.RegisterFilingServiceHandler,

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -87,9 +88,11 @@ func (s *Dispatch) PushIncidentUpdateBatch(ctx context.Context, req *reportingv1
 // onSource runs a rule on the caller's source, which is made when it calls for the first time. Every push changes the source's row, so that
 // two pushes of one source take turns.
 func onSource[A proto.Message](ctx context.Context, s *Dispatch, call command.Call, what string, rule func(*command.Change, *reportingv1.DispatchSource) error, answer func(*reportingv1.DispatchSource) A) (A, error) {
-	name, id := sourceOf(access.FromContext(ctx))
+	caller := access.FromContext(ctx)
+	name, id := sourceOf(caller)
 	change := func(c *command.Change, source *reportingv1.DispatchSource) error {
 		c.Happened(what)
+		source.Contract = cmp.Or(caller.Contract, source.GetContract())
 		return rule(c, source)
 	}
 	given, err := command.Update(ctx, s.Engine, call, s.Tables.Sources, id, change, answer)

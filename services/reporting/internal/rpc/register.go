@@ -16,6 +16,7 @@ func Register(s grpc.ServiceRegistrar, d *Desk, dispatch *Dispatch) {
 	reportingv1.RegisterFilingServiceServer(s, &Filings{Desk: d})
 	reportingv1.RegisterFilingReadServiceServer(s, &FilingReads{Reads: &Reads{Desk: d}})
 	reportingv1.RegisterDispatchServiceServer(s, dispatch)
+	reportingv1.RegisterIntegrationServiceServer(s, &Integration{Desk: d})
 	reportingv1.RegisterReportingFeedServiceServer(s, &Feed{Desk: d})
 	reportingv1.RegisterReportingOperationsServiceServer(s, &Operations{Desk: d})
 }

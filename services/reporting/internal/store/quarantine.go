@@ -69,3 +69,16 @@ func (t *Tables) ListQuarantine(ctx context.Context, q row.Querier, keys *seal.K
 	}
 	return row.Select(ctx, q, keys, t.Quarantine, "WHERE "+strings.Join(conditions, " AND ")+" ORDER BY create_time DESC, id DESC LIMIT $1", args...)
 }
+
+// CountQuarantine counts the updates of a source that were kept apart, by cause.
+func CountQuarantine(ctx context.Context, q row.Querier, source string) ([]*reportingv1.QuarantineCount, error) {
+	rows, err := q.Query(ctx, `SELECT cause, count(*) FILTER (WHERE state = 1), count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3)
+		FROM quarantined_update WHERE source = $1 GROUP BY cause ORDER BY cause`, source)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*reportingv1.QuarantineCount, error) {
+		c := &reportingv1.QuarantineCount{}
+		return c, r.Scan(&c.Cause, &c.Open, &c.Replayed, &c.Rejected)
+	})
+}

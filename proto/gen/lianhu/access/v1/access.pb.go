@@ -13,6 +13,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -287,8 +288,10 @@ type Principal struct {
 	Method string `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
 	// Lower-case hexadecimal SHA-256 of the client certificate.
 	CertificateHash string `protobuf:"bytes,5,opt,name=certificate_hash,json=certificateHash,proto3" json:"certificate_hash,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// When that certificate ends, in machine time.
+	CertificateExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=certificate_expire_time,json=certificateExpireTime,proto3" json:"certificate_expire_time,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *Principal) Reset() {
@@ -354,6 +357,13 @@ func (x *Principal) GetCertificateHash() string {
 		return x.CertificateHash
 	}
 	return ""
+}
+
+func (x *Principal) GetCertificateExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CertificateExpireTime
+	}
+	return nil
 }
 
 // ServiceVersion is what a running service is: two services that show different district digests disagree about
@@ -496,18 +506,19 @@ var File_lianhu_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_lianhu_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x1dlianhu/access/v1/access.proto\x12\x10lianhu.access.v1\x1a google/protobuf/descriptor.proto\"\x82\x01\n" +
+	"\x1dlianhu/access/v1/access.proto\x12\x10lianhu.access.v1\x1a google/protobuf/descriptor.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n" +
 	"\n" +
 	"MethodRule\x12\x1c\n" +
 	"\x06action\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\x06action\x12+\n" +
 	"\x0edivision_field\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\rdivisionField\x12)\n" +
-	"\rsubject_field\x18\x03 \x01(\tB\x04\xf0\xd2%\x01R\fsubjectField\"\xb2\x01\n" +
+	"\rsubject_field\x18\x03 \x01(\tB\x04\xf0\xd2%\x01R\fsubjectField\"\x8c\x02\n" +
 	"\tPrincipal\x12\x18\n" +
 	"\x04unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1c\n" +
 	"\x06system\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x06system\x12\x1e\n" +
 	"\aofficer\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12\x1c\n" +
 	"\x06method\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\x06method\x12/\n" +
-	"\x10certificate_hash\x18\x05 \x01(\tB\x04\xf0\xd2%\x02R\x0fcertificateHash\"\xb7\x02\n" +
+	"\x10certificate_hash\x18\x05 \x01(\tB\x04\xf0\xd2%\x02R\x0fcertificateHash\x12X\n" +
+	"\x17certificate_expire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x15certificateExpireTime\"\xb7\x02\n" +
 	"\x0eServiceVersion\x12\x1e\n" +
 	"\aservice\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\aservice\x12\x1e\n" +
 	"\aversion\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\aversion\x12-\n" +
@@ -566,19 +577,21 @@ var file_lianhu_access_v1_access_proto_goTypes = []any{
 	(*MethodRule)(nil),                 // 2: lianhu.access.v1.MethodRule
 	(*Principal)(nil),                  // 3: lianhu.access.v1.Principal
 	(*ServiceVersion)(nil),             // 4: lianhu.access.v1.ServiceVersion
-	(*descriptorpb.MethodOptions)(nil), // 5: google.protobuf.MethodOptions
-	(*descriptorpb.FieldOptions)(nil),  // 6: google.protobuf.FieldOptions
+	(*timestamppb.Timestamp)(nil),      // 5: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil), // 6: google.protobuf.MethodOptions
+	(*descriptorpb.FieldOptions)(nil),  // 7: google.protobuf.FieldOptions
 }
 var file_lianhu_access_v1_access_proto_depIdxs = []int32{
-	5, // 0: lianhu.access.v1.rule:extendee -> google.protobuf.MethodOptions
-	6, // 1: lianhu.access.v1.class:extendee -> google.protobuf.FieldOptions
-	2, // 2: lianhu.access.v1.rule:type_name -> lianhu.access.v1.MethodRule
-	0, // 3: lianhu.access.v1.class:type_name -> lianhu.access.v1.DataClass
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	2, // [2:4] is the sub-list for extension type_name
-	0, // [0:2] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	5, // 0: lianhu.access.v1.Principal.certificate_expire_time:type_name -> google.protobuf.Timestamp
+	6, // 1: lianhu.access.v1.rule:extendee -> google.protobuf.MethodOptions
+	7, // 2: lianhu.access.v1.class:extendee -> google.protobuf.FieldOptions
+	2, // 3: lianhu.access.v1.rule:type_name -> lianhu.access.v1.MethodRule
+	0, // 4: lianhu.access.v1.class:type_name -> lianhu.access.v1.DataClass
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	3, // [3:5] is the sub-list for extension type_name
+	1, // [1:3] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_access_v1_access_proto_init() }

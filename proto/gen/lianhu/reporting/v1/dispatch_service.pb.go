@@ -576,7 +576,9 @@ type DispatchSource struct {
 	// Skew of the source's clock, in milliseconds; see Integration.skew_ms.
 	SkewMs int64 `protobuf:"varint,15,opt,name=skew_ms,json=skewMs,proto3" json:"skew_ms,omitempty"`
 	// Business time of the last update or void taken.
-	LastTime      *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	LastTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// Contract the last stream or batch that said one spoke; see Integration.push_contract.
+	Contract      string `protobuf:"bytes,17,opt,name=contract,proto3" json:"contract,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -707,6 +709,13 @@ func (x *DispatchSource) GetLastTime() *timestamppb.Timestamp {
 		return x.LastTime
 	}
 	return nil
+}
+
+func (x *DispatchSource) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
 }
 
 // SourceCounts counts what a source sent, over all its epochs.
@@ -1205,7 +1214,7 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\x14CAUSE_REPORT_UNKNOWN\x10\x05\x12\x10\n" +
 	"\fCAUSE_VOIDED\x10\x06\x12\x1a\n" +
 	"\x16CAUSE_TIME_IMPLAUSIBLE\x10\a\x12\x17\n" +
-	"\x13CAUSE_UNPROCESSABLE\x10\b\"\xd6\x04\n" +
+	"\x13CAUSE_UNPROCESSABLE\x10\b\"\xf8\x04\n" +
 	"\x0eDispatchSource\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -1223,7 +1232,8 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\tstream_id\x18\r \x01(\tB\x04\xf0\xd2%\x02R\bstreamId\x12?\n" +
 	"\x06counts\x18\x0e \x01(\v2!.lianhu.reporting.v1.SourceCountsB\x04\xf0\xd2%\x02R\x06counts\x12\x1d\n" +
 	"\askew_ms\x18\x0f \x01(\x03B\x04\xf0\xd2%\x02R\x06skewMs\x12=\n" +
-	"\tlast_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blastTime\"\xfb\x01\n" +
+	"\tlast_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blastTime\x12 \n" +
+	"\bcontract\x18\x11 \x01(\tB\x04\xf0\xd2%\x02R\bcontract\"\xfb\x01\n" +
 	"\fSourceCounts\x12\x1e\n" +
 	"\aupdates\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\aupdates\x12/\n" +
 	"\x10repeated_updates\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x0frepeatedUpdates\x12\x1c\n" +
