@@ -22,6 +22,8 @@ PACKAGES := $(MODULES:%=./%/...)
 COMMANDS := $(wildcard services/*/cmd/*)
 # More flags for `make test`, for example TESTFLAGS='-run TestBatch -v'.
 TESTFLAGS ?=
+# How long `make fuzz` spends on each target.
+FUZZTIME ?= 10s
 # More flags for `make run` and `make demo`, for example RUNFLAGS='--help'.
 RUNFLAGS ?=
 
@@ -141,6 +143,10 @@ storm: $(TOXIPROXY) ## Kill, cut and flood the real suite and count what was los
 storm-twins: $(TOXIPROXY) ## Prove that the storm's checkers see what they are for, on suites broken on purpose
 	@tools/progress.sh "building the storm" go build -v -o .bin/ ./e2e/storm/cmd/storm
 	@for twin in $(or $(TWINS),$$(.bin/storm -twins)); do .bin/storm -twin $$twin $(if $(SEED),-seed $(SEED)); done
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder and token in turn (FUZZTIME=10s each)
+	@tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: verify
 verify: $(BUF) $(PLUGINS) $(LINTER) ## Check everything that needs no running suite; STEPS='lint docs' runs some

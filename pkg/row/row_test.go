@@ -27,7 +27,7 @@ import (
 
 const id = "8d9a4f7e-3f6f-4c8e-9d52-0d6f6a5f7b01"
 
-func keys(t *testing.T) *seal.Keys {
+func keys(t testing.TB) *seal.Keys {
 	t.Helper()
 	k, err := seal.New("specimen", bytes.Repeat([]byte{7}, 32))
 	if err != nil {
