@@ -14,7 +14,7 @@ import (
 
 // Accept makes the actor's unit the holder of a report it holds unaccepted or is offered.
 func Accept(d *district.District, r *reportingv1.Report, by Actor, now time.Time) error {
-	offered := r.GetStanding().GetOfferedTo() == by.Unit
+	offered := by.Unit != "" && r.GetStanding().GetOfferedTo() == by.Unit
 	own := r.GetState() == reportingv1.Report_STATE_SUBMITTED && r.GetStanding().GetHolder() == by.Unit
 	if !offered && !own {
 		return forbid(r, "accept")
