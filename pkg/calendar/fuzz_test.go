@@ -24,15 +24,3 @@ func FuzzDate(f *testing.F) {
 		}
 	})
 }
-
-// A length that is read is written as it was read.
-func FuzzLength(f *testing.F) {
-	for _, s := range []string{"2h", "3d", "5wd", "1mo", "1000mo", "1001d", "01h", "+1h", "h", ""} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if l, err := calendar.ParseLength(s); err == nil && (l.String() != s || l.N < 1) {
-			t.Errorf("%q is written as %q", s, l.String())
-		}
-	})
-}

@@ -7,7 +7,9 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/seal"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 )
 
@@ -78,6 +80,9 @@ func FuzzDecodeToken(f *testing.F) {
 		got, err := decode(keys, token, p.scope)
 		if err == nil && got.encode(keys) != token {
 			t.Errorf("two spellings of one token are taken")
+		}
+		if err != nil && !fault.Is(err, faultv1.Reason_REASON_FEED_TOKEN_INVALID) {
+			t.Errorf("refused by %v", err)
 		}
 	})
 }

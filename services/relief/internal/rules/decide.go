@@ -60,8 +60,8 @@ func Decide(d *district.District, p district.Programme, a *reliefv1.Application,
 	if source, ok := d.Source(p.Source); ok {
 		decision.LegalSource = source.ZH
 	}
-	a.DecisionId = id
 	if failed != nil {
+		a.DecisionId = id
 		decision.Outcome, decision.RuleId = reliefv1.Outcome_OUTCOME_REFUSED, p.Code+"/"+failed.GetConditionId()
 		decision.Explanation = "不予批准：不符合“" + failed.GetZh() + "”（" + decision.GetLegalSource() + "）"
 		a.State = reliefv1.Application_STATE_REFUSED
@@ -73,7 +73,7 @@ func Decide(d *district.District, p district.Programme, a *reliefv1.Application,
 	}
 	decision.Outcome, decision.AmountFen = reliefv1.Outcome_OUTCOME_APPROVED, a.GetAmountFen()
 	decision.Explanation = fmt.Sprintf("批准：符合%s全部%d项条件（%s）", p.ZH, len(conditions), decision.GetLegalSource())
-	a.State, a.ApprovedFen = reliefv1.Application_STATE_APPROVED, a.GetAmountFen()
+	a.State, a.ApprovedFen, a.DecisionId = reliefv1.Application_STATE_APPROVED, a.GetAmountFen(), id
 	custody.Extend(a.GetStanding(), d.Deadline(district.ClockPaymentApprove, act.Now), district.ClockPaymentApprove)
 	return decision, nil
 }
