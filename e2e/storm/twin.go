@@ -22,7 +22,7 @@ func twins() []Twin {
 		{Tag: "twin_early_ack", Plan: one, Caught: []string{"acknowledged.kept"}},
 		{Tag: "twin_unhung_idempotency", Plan: one, Caught: []string{"acknowledged.kept"}},
 		{Tag: "twin_lazy_commit", Plan: one, Caught: []string{"acknowledged.kept"}},
-		{Tag: "twin_lawless_sweeper", Plan: Plan{{jump(), jump(), jump()}}, Caught: []string{"promise 1: report.history", "promise 1: incident.history"}},
+		{Tag: "twin_lawless_sweeper", Plan: Plan{{jump(), jump(), jump()}}, Caught: []string{"promise 1: report.history", "promise 1: incident.history", "promise 1: quarantined_update.history"}},
 		{
 			Tag: "twin_budget_check_then_insert", Plan: one, Break: map[string]string{"lianhu_relief": "ALTER TABLE budget_account DROP CONSTRAINT budget_account_within"},
 			Caught: []string{"promise 5: budget.within", "budget.linearizable", "promise 5: budget.ledger_agrees"},
