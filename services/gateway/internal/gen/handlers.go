@@ -35,6 +35,7 @@ func Handlers() map[string][]Register {
 		"reporting": {
 			reportinggw.RegisterDispatchServiceHandler,
 			reportinggw.RegisterIntegrationServiceHandler,
+			reportinggw.RegisterMatterServiceHandler,
 			reportinggw.RegisterResponseServiceHandler,
 			reportinggw.RegisterResponseReadServiceHandler,
 			reportinggw.RegisterFilingServiceHandler,

@@ -1,5 +1,5 @@
 // Package follow acts when reporting's feed moves: it finds or makes the ledger record of a reported child and binds it, and takes
-// over the colour of a concluded assessment. It reads reporting as this service and writes only here.
+// over who an unknown one turns out to be, and the colour of a concluded assessment. It reads reporting as this service and writes only here.
 package follow
 
 import (
@@ -57,6 +57,8 @@ func (f *reports) handle(ctx context.Context, ev *feedv1.Event, call command.Cal
 	switch ev.GetType() {
 	case "report.submitted":
 		return f.bind(ctx, ev, call)
+	case "provisional_child.identified":
+		return f.identify(ctx, ev, call)
 	case "assessment.concluded":
 		return f.grade(ctx, ev, call)
 	}
@@ -101,6 +103,45 @@ func (f *reports) bind(ctx context.Context, ev *feedv1.Event, call command.Call)
 		}
 		c.Happened("created")
 		return b, nil
+	}, func(*registryv1.Binding) *emptypb.Empty { return &emptypb.Empty{} })
+	return err
+}
+
+// identify takes over who a reported child is. A number the ledger knows binds the report to that child, and the binding keeps whom it named
+// before; a number nobody has goes into the record that was made for the report. Matter, holder and deadlines are not touched.
+func (f *reports) identify(ctx context.Context, ev *feedv1.Event, call command.Call) error {
+	binding, err := row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Bindings, ev.GetSubjectId())
+	if err != nil {
+		return err
+	}
+	read, err := f.read.GetReport(ctx, &reportingv1.GetReportRequest{ReportId: binding.GetReportId()})
+	if err != nil {
+		return err
+	}
+	person := read.GetChild().GetPerson()
+	known, err := f.known(ctx, person.GetIdNumber())
+	switch {
+	case err != nil:
+		return err
+	case known == nil:
+		_, err = command.Update(ctx, f.engine, call, f.tables.Children, binding.GetChildId(), func(c *command.Change, child *registryv1.Child) error {
+			if child.GetPerson().GetIdNumber() != "" || child.GetOrigin() != registryv1.Origin_ORIGIN_REPORTED {
+				return feed.Skip // a child of the ledger is corrected by those who keep the ledger
+			}
+			child.Person = proto.CloneOf(person)
+			rules.Derive(child, calendar.Today(c.Now))
+			c.Happened("identified", f.district.TownshipUnit(child.GetDivision()))
+			return nil
+		}, func(*registryv1.Child) *emptypb.Empty { return &emptypb.Empty{} })
+		return err
+	case known.GetId() == binding.GetChildId():
+		return feed.Skip
+	}
+	_, err = command.Update(ctx, f.engine, call, f.tables.Bindings, binding.GetId(), func(c *command.Change, b *registryv1.Binding) error {
+		b.EarlierChildIds = append(b.EarlierChildIds, b.GetChildId())
+		b.ChildId, b.Basis = known.GetId(), registryv1.Binding_BASIS_ID_NUMBER
+		c.Happened("changed")
+		return nil
 	}, func(*registryv1.Binding) *emptypb.Empty { return &emptypb.Empty{} })
 	return err
 }

@@ -33,7 +33,7 @@ func Registry(e *command.Engine, t *store.Tables, conn grpc.ClientConnInterface)
 			}, nil
 		},
 		Handle: func(ctx context.Context, ev *feedv1.Event, call command.Call) error {
-			if ev.GetType() != "binding.created" {
+			if ev.GetType() != "binding.created" && ev.GetType() != "binding.changed" {
 				return feed.Skip
 			}
 			got, err := reads.GetBinding(ctx, &registryv1.GetBindingRequest{BindingId: ev.GetSubjectId()})

@@ -117,6 +117,11 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 		_, err := h.dispatch().PushIncidentUpdateBatch(t.Context(), &reportingv1.PushIncidentUpdateBatchRequest{RequestId: id(), Epoch: epoch})
 		return err
 	}
+	h.pushed(1, "J2")
+	must(t, func() error {
+		_, err := h.matter(station).LinkIncident(by, &reportingv1.LinkIncidentRequest{RequestId: id(), IncidentNumber: "J2", ReportId: report, Text: "x"})
+		return err
+	})
 	must(t, func() error { return push(h, 2) })
 	waive := func(ctx context.Context, superior, group string) error {
 		_, err := h.do(station).WaiveMeasure(ctx, &reportingv1.WaiveMeasureRequest{RequestId: id(), ReportId: report, Group: group, Text: "理由", Superior: superior})
@@ -178,6 +183,14 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 		"DISPATCH_EPOCH_STALE": func() error { return push(h, 1) },
 		"MEASURE_OPENS_ITEM": func() error {
 			_, err := h.do(station).RecordMeasure(by, h.measure(report, "NOTIFY_AND_PLACE"))
+			return err
+		},
+		"LINK_PRESENT": func() error {
+			_, err := h.matter(station).LinkIncident(by, &reportingv1.LinkIncidentRequest{RequestId: id(), IncidentNumber: "J2", ReportId: report, Text: "x"})
+			return err
+		},
+		"LINK_UNKNOWN": func() error {
+			_, err := h.matter(station).UnlinkIncident(by, &reportingv1.UnlinkIncidentRequest{RequestId: id(), IncidentNumber: "J2", ReportId: id(), Text: "x"})
 			return err
 		},
 		"UNDER_WAY": func() error { h.searching(report); return h.startSearch(report) },

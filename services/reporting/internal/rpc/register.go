@@ -11,6 +11,7 @@ import (
 func Register(s grpc.ServiceRegistrar, d *Desk, dispatch *Dispatch) {
 	reportingv1.RegisterReportingServiceServer(s, &Commands{Desk: d})
 	reportingv1.RegisterReportingReadServiceServer(s, &Reads{Desk: d})
+	reportingv1.RegisterMatterServiceServer(s, &Matters{Desk: d})
 	reportingv1.RegisterResponseServiceServer(s, &Response{Desk: d})
 	reportingv1.RegisterResponseReadServiceServer(s, &ResponseReads{Desk: d})
 	reportingv1.RegisterFilingServiceServer(s, &Filings{Desk: d})

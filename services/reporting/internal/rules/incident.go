@@ -119,9 +119,9 @@ func Fold(d *district.District, i *reportingv1.Incident, updates []Update, now t
 // settle brings state and custody of an incident in line with its content.
 func settle(d *district.District, i *reportingv1.Incident, now time.Time) string {
 	before, moved := i.GetState(), i.GetDivision() != i.GetContent().GetDivision()
-	i.Division, i.Standing.MatterId = i.GetContent().GetDivision(), i.GetContent().GetReportId()
+	i.Division, i.Standing.MatterId = i.GetContent().GetDivision(), linkedTo(i)
 	switch {
-	case i.GetContent().GetReportId() != "":
+	case i.GetStanding().GetMatterId() != "":
 		i.State = reportingv1.Incident_STATE_LINKED
 	case i.GetContent().GetStatus() == reportingv1.IncidentContent_STATUS_CLOSED:
 		i.State = reportingv1.Incident_STATE_CLOSED

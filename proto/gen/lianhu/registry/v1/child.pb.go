@@ -1378,9 +1378,11 @@ type Binding struct {
 	// How it was recognised.
 	Basis Binding_Basis `protobuf:"varint,11,opt,name=basis,proto3,enum=lianhu.registry.v1.Binding_Basis" json:"basis,omitempty"`
 	// Report that told of the child.
-	ReportId      string `protobuf:"bytes,12,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ReportId string `protobuf:"bytes,12,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	// Children it was bound to before the child was identified, oldest first.
+	EarlierChildIds []string `protobuf:"bytes,13,rep,name=earlier_child_ids,json=earlierChildIds,proto3" json:"earlier_child_ids,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Binding) Reset() {
@@ -1483,6 +1485,13 @@ func (x *Binding) GetReportId() string {
 	return ""
 }
 
+func (x *Binding) GetEarlierChildIds() []string {
+	if x != nil {
+		return x.EarlierChildIds
+	}
+	return nil
+}
+
 var File_lianhu_registry_v1_child_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_child_proto_rawDesc = "" +
@@ -1571,7 +1580,7 @@ const file_lianhu_registry_v1_child_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOUTCOME_APPLIES\x10\x01\x12\x1a\n" +
 	"\x16OUTCOME_DOES_NOT_APPLY\x10\x02\x12\x15\n" +
-	"\x11OUTCOME_UNDECIDED\x10\x03\"\xeb\x03\n" +
+	"\x11OUTCOME_UNDECIDED\x10\x03\"\x9d\x04\n" +
 	"\aBinding\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -1585,7 +1594,8 @@ const file_lianhu_registry_v1_child_proto_rawDesc = "" +
 	"\bchild_id\x18\n" +
 	" \x01(\tB\x04\xf0\xd2%\x02R\achildId\x12=\n" +
 	"\x05basis\x18\v \x01(\x0e2!.lianhu.registry.v1.Binding.BasisB\x04\xf0\xd2%\x02R\x05basis\x12!\n" +
-	"\treport_id\x18\f \x01(\tB\x04\xf0\xd2%\x02R\breportId\"B\n" +
+	"\treport_id\x18\f \x01(\tB\x04\xf0\xd2%\x02R\breportId\x120\n" +
+	"\x11earlier_child_ids\x18\r \x03(\tB\x04\xf0\xd2%\x02R\x0fearlierChildIds\"B\n" +
 	"\x05Basis\x12\x15\n" +
 	"\x11BASIS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fBASIS_ID_NUMBER\x10\x01\x12\r\n" +

@@ -28,7 +28,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // RegistryFeedService is the change feed of this area. Event types: child.registered,
-// child.reported, child.updated, child.graded; binding.created; guardianship.recorded, guardianship.ended; care_agreement.recorded,
+// child.reported, child.updated, child.graded; binding.created, binding.changed, child.identified; guardianship.recorded, guardianship.ended; care_agreement.recorded,
 // care_agreement.ended; visit_plan.opened, visit_plan.graded, visit_plan.visited, visit_plan.escalated, visit_plan.ended.
 // Escalated means that a deadline passed.
 type RegistryFeedServiceClient interface {
@@ -83,7 +83,7 @@ func (c *registryFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedRe
 // for forward compatibility.
 //
 // RegistryFeedService is the change feed of this area. Event types: child.registered,
-// child.reported, child.updated, child.graded; binding.created; guardianship.recorded, guardianship.ended; care_agreement.recorded,
+// child.reported, child.updated, child.graded; binding.created, binding.changed, child.identified; guardianship.recorded, guardianship.ended; care_agreement.recorded,
 // care_agreement.ended; visit_plan.opened, visit_plan.graded, visit_plan.visited, visit_plan.escalated, visit_plan.ended.
 // Escalated means that a deadline passed.
 type RegistryFeedServiceServer interface {

@@ -35,7 +35,8 @@ const (
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
 // placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
-// filing.answered, filing.escalated; provisional_child.created, provisional_child.bound; dispatch_source.opened,
+// filing.answered, filing.escalated; provisional_child.created, provisional_child.bound,
+// provisional_child.identified; report.corrected; dispatch_source.opened,
 // dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceClient interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
@@ -96,7 +97,8 @@ func (c *reportingFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedR
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
 // placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
-// filing.answered, filing.escalated; provisional_child.created, provisional_child.bound; dispatch_source.opened,
+// filing.answered, filing.escalated; provisional_child.created, provisional_child.bound,
+// provisional_child.identified; report.corrected; dispatch_source.opened,
 // dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceServer interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience

@@ -144,7 +144,7 @@ func (x Milestone_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Milestone_Kind.Descriptor instead.
 func (Milestone_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2, 0}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3, 0}
 }
 
 // Status of an incident in the dispatch system.
@@ -193,7 +193,7 @@ func (x IncidentContent_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use IncidentContent_Status.Descriptor instead.
 func (IncidentContent_Status) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3, 0}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // Incident is one emergency as the police dispatch system tells it (警情), folded from its updates. It is an item until it
@@ -252,8 +252,11 @@ type Incident struct {
 	UnknownCodes []string `protobuf:"bytes,20,rep,name=unknown_codes,json=unknownCodes,proto3" json:"unknown_codes,omitempty"`
 	// Deadlines of the station and the bureau that passed, oldest first; output only.
 	MissedDeadlines []*MissedDeadline `protobuf:"bytes,21,rep,name=missed_deadlines,json=missedDeadlines,proto3" json:"missed_deadlines,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Links to reports made by officers, struck out ones included. They stand beside the fold: an incident is linked while one of them stands or
+	// dispatch names a report.
+	Links         []*IncidentLink `protobuf:"bytes,30,rep,name=links,proto3" json:"links,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Incident) Reset() {
@@ -412,6 +415,113 @@ func (x *Incident) GetMissedDeadlines() []*MissedDeadline {
 	return nil
 }
 
+func (x *Incident) GetLinks() []*IncidentLink {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+// IncidentLink says that an incident tells of a report (警情关联).
+type IncidentLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the report.
+	ReportId string `protobuf:"bytes,1,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	// Why, at most 500 characters.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Unit that linked.
+	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who did; empty when the unit's system did.
+	Officer string `protobuf:"bytes,4,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time of the link.
+	LinkTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=link_time,json=linkTime,proto3" json:"link_time,omitempty"`
+	// When it was struck out; absent while it stands.
+	StrikeTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=strike_time,json=strikeTime,proto3" json:"strike_time,omitempty"`
+	// Why it was struck out, at most 500 characters.
+	StrikeText    string `protobuf:"bytes,7,opt,name=strike_text,json=strikeText,proto3" json:"strike_text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncidentLink) Reset() {
+	*x = IncidentLink{}
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncidentLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncidentLink) ProtoMessage() {}
+
+func (x *IncidentLink) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncidentLink.ProtoReflect.Descriptor instead.
+func (*IncidentLink) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *IncidentLink) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+func (x *IncidentLink) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *IncidentLink) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *IncidentLink) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *IncidentLink) GetLinkTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LinkTime
+	}
+	return nil
+}
+
+func (x *IncidentLink) GetStrikeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StrikeTime
+	}
+	return nil
+}
+
+func (x *IncidentLink) GetStrikeText() string {
+	if x != nil {
+		return x.StrikeText
+	}
+	return ""
+}
+
 // MissedDeadline is a deadline that passed while the holder had not acted.
 type MissedDeadline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -429,7 +539,7 @@ type MissedDeadline struct {
 
 func (x *MissedDeadline) Reset() {
 	*x = MissedDeadline{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -441,7 +551,7 @@ func (x *MissedDeadline) String() string {
 func (*MissedDeadline) ProtoMessage() {}
 
 func (x *MissedDeadline) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -454,7 +564,7 @@ func (x *MissedDeadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissedDeadline.ProtoReflect.Descriptor instead.
 func (*MissedDeadline) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *MissedDeadline) GetDeadline() *timestamppb.Timestamp {
@@ -498,7 +608,7 @@ type Milestone struct {
 
 func (x *Milestone) Reset() {
 	*x = Milestone{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -510,7 +620,7 @@ func (x *Milestone) String() string {
 func (*Milestone) ProtoMessage() {}
 
 func (x *Milestone) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -523,7 +633,7 @@ func (x *Milestone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Milestone.ProtoReflect.Descriptor instead.
 func (*Milestone) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Milestone) GetKind() Milestone_Kind {
@@ -568,7 +678,7 @@ type IncidentContent struct {
 
 func (x *IncidentContent) Reset() {
 	*x = IncidentContent{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +690,7 @@ func (x *IncidentContent) String() string {
 func (*IncidentContent) ProtoMessage() {}
 
 func (x *IncidentContent) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +703,7 @@ func (x *IncidentContent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IncidentContent.ProtoReflect.Descriptor instead.
 func (*IncidentContent) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *IncidentContent) GetCategory() string {
@@ -663,7 +773,7 @@ var File_lianhu_reporting_v1_incident_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\n" +
-	"\"lianhu/reporting/v1/incident.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xa4\b\n" +
+	"\"lianhu/reporting/v1/incident.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xe3\b\n" +
 	"\bIncident\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -688,13 +798,24 @@ const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\x15recognised_situations\x18\x12 \x03(\tB\x04\xf0\xd2%\x05R\x14recognisedSituations\x125\n" +
 	"\x13recognised_measures\x18\x13 \x03(\tB\x04\xf0\xd2%\x05R\x12recognisedMeasures\x12)\n" +
 	"\runknown_codes\x18\x14 \x03(\tB\x04\xf0\xd2%\x05R\funknownCodes\x12T\n" +
-	"\x10missed_deadlines\x18\x15 \x03(\v2#.lianhu.reporting.v1.MissedDeadlineB\x04\xf0\xd2%\x02R\x0fmissedDeadlines\"R\n" +
+	"\x10missed_deadlines\x18\x15 \x03(\v2#.lianhu.reporting.v1.MissedDeadlineB\x04\xf0\xd2%\x02R\x0fmissedDeadlines\x12=\n" +
+	"\x05links\x18\x1e \x03(\v2!.lianhu.reporting.v1.IncidentLinkB\x04\xf0\xd2%\x05R\x05links\"R\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"STATE_OPEN\x10\x01\x12\x10\n" +
 	"\fSTATE_LINKED\x10\x02\x12\x10\n" +
-	"\fSTATE_CLOSED\x10\x03\"\xc5\x01\n" +
+	"\fSTATE_CLOSED\x10\x03\"\xae\x02\n" +
+	"\fIncidentLink\x12!\n" +
+	"\treport_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\breportId\x12\x18\n" +
+	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12\x18\n" +
+	"\x04unit\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12=\n" +
+	"\tlink_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blinkTime\x12A\n" +
+	"\vstrike_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"strikeTime\x12%\n" +
+	"\vstrike_text\x18\a \x01(\tB\x04\xf0\xd2%\x05R\n" +
+	"strikeText\"\xc5\x01\n" +
 	"\x0eMissedDeadline\x12<\n" +
 	"\bdeadline\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\bdeadline\x12\x1c\n" +
 	"\x06holder\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x06holder\x12\x1a\n" +
@@ -746,37 +867,41 @@ func file_lianhu_reporting_v1_incident_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_reporting_v1_incident_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lianhu_reporting_v1_incident_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_lianhu_reporting_v1_incident_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_lianhu_reporting_v1_incident_proto_goTypes = []any{
 	(Incident_State)(0),           // 0: lianhu.reporting.v1.Incident.State
 	(Milestone_Kind)(0),           // 1: lianhu.reporting.v1.Milestone.Kind
 	(IncidentContent_Status)(0),   // 2: lianhu.reporting.v1.IncidentContent.Status
 	(*Incident)(nil),              // 3: lianhu.reporting.v1.Incident
-	(*MissedDeadline)(nil),        // 4: lianhu.reporting.v1.MissedDeadline
-	(*Milestone)(nil),             // 5: lianhu.reporting.v1.Milestone
-	(*IncidentContent)(nil),       // 6: lianhu.reporting.v1.IncidentContent
-	(*v1.Standing)(nil),           // 7: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*IncidentLink)(nil),          // 4: lianhu.reporting.v1.IncidentLink
+	(*MissedDeadline)(nil),        // 5: lianhu.reporting.v1.MissedDeadline
+	(*Milestone)(nil),             // 6: lianhu.reporting.v1.Milestone
+	(*IncidentContent)(nil),       // 7: lianhu.reporting.v1.IncidentContent
+	(*v1.Standing)(nil),           // 8: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_lianhu_reporting_v1_incident_proto_depIdxs = []int32{
-	7,  // 0: lianhu.reporting.v1.Incident.standing:type_name -> lianhu.custody.v1.Standing
+	8,  // 0: lianhu.reporting.v1.Incident.standing:type_name -> lianhu.custody.v1.Standing
 	0,  // 1: lianhu.reporting.v1.Incident.state:type_name -> lianhu.reporting.v1.Incident.State
-	8,  // 2: lianhu.reporting.v1.Incident.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 3: lianhu.reporting.v1.Incident.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 4: lianhu.reporting.v1.Incident.source_time:type_name -> google.protobuf.Timestamp
-	6,  // 5: lianhu.reporting.v1.Incident.content:type_name -> lianhu.reporting.v1.IncidentContent
-	5,  // 6: lianhu.reporting.v1.Incident.milestones:type_name -> lianhu.reporting.v1.Milestone
-	4,  // 7: lianhu.reporting.v1.Incident.missed_deadlines:type_name -> lianhu.reporting.v1.MissedDeadline
-	8,  // 8: lianhu.reporting.v1.MissedDeadline.deadline:type_name -> google.protobuf.Timestamp
-	1,  // 9: lianhu.reporting.v1.Milestone.kind:type_name -> lianhu.reporting.v1.Milestone.Kind
-	8,  // 10: lianhu.reporting.v1.Milestone.time:type_name -> google.protobuf.Timestamp
-	2,  // 11: lianhu.reporting.v1.IncidentContent.status:type_name -> lianhu.reporting.v1.IncidentContent.Status
-	5,  // 12: lianhu.reporting.v1.IncidentContent.milestones:type_name -> lianhu.reporting.v1.Milestone
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	9,  // 2: lianhu.reporting.v1.Incident.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 3: lianhu.reporting.v1.Incident.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 4: lianhu.reporting.v1.Incident.source_time:type_name -> google.protobuf.Timestamp
+	7,  // 5: lianhu.reporting.v1.Incident.content:type_name -> lianhu.reporting.v1.IncidentContent
+	6,  // 6: lianhu.reporting.v1.Incident.milestones:type_name -> lianhu.reporting.v1.Milestone
+	5,  // 7: lianhu.reporting.v1.Incident.missed_deadlines:type_name -> lianhu.reporting.v1.MissedDeadline
+	4,  // 8: lianhu.reporting.v1.Incident.links:type_name -> lianhu.reporting.v1.IncidentLink
+	9,  // 9: lianhu.reporting.v1.IncidentLink.link_time:type_name -> google.protobuf.Timestamp
+	9,  // 10: lianhu.reporting.v1.IncidentLink.strike_time:type_name -> google.protobuf.Timestamp
+	9,  // 11: lianhu.reporting.v1.MissedDeadline.deadline:type_name -> google.protobuf.Timestamp
+	1,  // 12: lianhu.reporting.v1.Milestone.kind:type_name -> lianhu.reporting.v1.Milestone.Kind
+	9,  // 13: lianhu.reporting.v1.Milestone.time:type_name -> google.protobuf.Timestamp
+	2,  // 14: lianhu.reporting.v1.IncidentContent.status:type_name -> lianhu.reporting.v1.IncidentContent.Status
+	6,  // 15: lianhu.reporting.v1.IncidentContent.milestones:type_name -> lianhu.reporting.v1.Milestone
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_incident_proto_init() }
@@ -790,7 +915,7 @@ func file_lianhu_reporting_v1_incident_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_incident_proto_rawDesc), len(file_lianhu_reporting_v1_incident_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -97,6 +97,10 @@ const (
 	Reason_REASON_GROUND_INVALID Reason = 63
 	// The correction changes nothing. Metadata: {}.
 	Reason_REASON_NOTHING_CORRECTED Reason = 64
+	// The incident is linked to the report already. Metadata: {"report_id":"…"}.
+	Reason_REASON_LINK_PRESENT Reason = 65
+	// No link to the report stands that an officer made. Metadata: {"field":"report_id"}.
+	Reason_REASON_LINK_UNKNOWN Reason = 66
 )
 
 // Enum value maps for Reason.
@@ -135,6 +139,8 @@ var (
 		62: "REASON_CHILD_UNKNOWN",
 		63: "REASON_GROUND_INVALID",
 		64: "REASON_NOTHING_CORRECTED",
+		65: "REASON_LINK_PRESENT",
+		66: "REASON_LINK_UNKNOWN",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                0,
@@ -170,6 +176,8 @@ var (
 		"REASON_CHILD_UNKNOWN":              62,
 		"REASON_GROUND_INVALID":             63,
 		"REASON_NOTHING_CORRECTED":          64,
+		"REASON_LINK_PRESENT":               65,
+		"REASON_LINK_UNKNOWN":               66,
 	}
 )
 
@@ -204,7 +212,7 @@ var File_lianhu_reporting_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xf6\x13\n" +
+	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xef\x14\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x18REASON_SITUATION_UNKNOWN\x10\x01\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15情形代码不存在\x12`\n" +
@@ -239,7 +247,9 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\x10REASON_UNDER_WAY\x10=\x1a&\xfa\xd2%\"\b\x05\x12\x1e已有同类事项正在办理\x12@\n" +
 	"\x14REASON_CHILD_UNKNOWN\x10>\x1a&\xfa\xd2%\"\b\x01\x12\x1e该报告没有此儿童记录\x12V\n" +
 	"\x15REASON_GROUND_INVALID\x10?\x1a;\xfa\xd2%7\b\x01\x123延长理由不适用于该案件或未延长期限\x12D\n" +
-	"\x18REASON_NOTHING_CORRECTED\x10@\x1a&\xfa\xd2%\"\b\x01\x12\x1e更正内容与原记录相同BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x18REASON_NOTHING_CORRECTED\x10@\x1a&\xfa\xd2%\"\b\x01\x12\x1e更正内容与原记录相同\x12<\n" +
+	"\x13REASON_LINK_PRESENT\x10A\x1a#\xfa\xd2%\x1f\b\x05\x12\x1b该警情已关联此报告\x129\n" +
+	"\x13REASON_LINK_UNKNOWN\x10B\x1a \xfa\xd2%\x1c\b\x06\x12\x18没有可划销的关联BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reason_proto_rawDescOnce sync.Once

@@ -267,7 +267,9 @@ type Report struct {
 	// Id of the bulletin; empty before it is issued.
 	BulletinId string `protobuf:"bytes,24,opt,name=bulletin_id,json=bulletinId,proto3" json:"bulletin_id,omitempty"`
 	// Id of the assessment; empty before the bulletin is acknowledged.
-	AssessmentId  string `protobuf:"bytes,25,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	AssessmentId string `protobuf:"bytes,25,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	// What was corrected, oldest first; the earlier text stays here (更正记录).
+	Corrections   []*Correction `protobuf:"bytes,26,rep,name=corrections,proto3" json:"corrections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -456,6 +458,13 @@ func (x *Report) GetAssessmentId() string {
 	return ""
 }
 
+func (x *Report) GetCorrections() []*Correction {
+	if x != nil {
+		return x.Corrections
+	}
+	return nil
+}
+
 // Transfer is one offer of a report to another police unit.
 type Transfer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -578,7 +587,9 @@ type ProvisionalChild struct {
 	// Id of the child in the registry; empty until bound (绑定).
 	ChildId string `protobuf:"bytes,11,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
 	// School the child is said to attend, as a unit id; empty when not known (就读学校).
-	SchoolUnit    string `protobuf:"bytes,12,opt,name=school_unit,json=schoolUnit,proto3" json:"school_unit,omitempty"`
+	SchoolUnit string `protobuf:"bytes,12,opt,name=school_unit,json=schoolUnit,proto3" json:"school_unit,omitempty"`
+	// How the child was described before it was identified, oldest first.
+	Earlier       []*EarlierDescription `protobuf:"bytes,13,rep,name=earlier,proto3" json:"earlier,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,6 +694,95 @@ func (x *ProvisionalChild) GetSchoolUnit() string {
 	return ""
 }
 
+func (x *ProvisionalChild) GetEarlier() []*EarlierDescription {
+	if x != nil {
+		return x.Earlier
+	}
+	return nil
+}
+
+// EarlierDescription is what was known of a child before (原描述).
+type EarlierDescription struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The child as described then.
+	Person *v11.Person `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// How the better knowledge came, at most 500 characters.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Unit that identified the child.
+	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who did; empty when the unit's system did.
+	Officer string `protobuf:"bytes,4,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time of the identification.
+	RecordTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EarlierDescription) Reset() {
+	*x = EarlierDescription{}
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EarlierDescription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EarlierDescription) ProtoMessage() {}
+
+func (x *EarlierDescription) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EarlierDescription.ProtoReflect.Descriptor instead.
+func (*EarlierDescription) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *EarlierDescription) GetPerson() *v11.Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *EarlierDescription) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *EarlierDescription) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *EarlierDescription) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *EarlierDescription) GetRecordTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordTime
+	}
+	return nil
+}
+
 // Reporter is who reports, beyond the unit that the certificate names. It is kept in the vault alone (policy R3.8).
 type Reporter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -698,7 +798,7 @@ type Reporter struct {
 
 func (x *Reporter) Reset() {
 	*x = Reporter{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +810,7 @@ func (x *Reporter) String() string {
 func (*Reporter) ProtoMessage() {}
 
 func (x *Reporter) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +823,7 @@ func (x *Reporter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reporter.ProtoReflect.Descriptor instead.
 func (*Reporter) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Reporter) GetOfficer() string {
@@ -762,7 +862,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +874,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +887,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Receipt) GetReceiptNumber() string {
@@ -831,7 +931,7 @@ type ReporterRecord struct {
 
 func (x *ReporterRecord) Reset() {
 	*x = ReporterRecord{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +943,7 @@ func (x *ReporterRecord) String() string {
 func (*ReporterRecord) ProtoMessage() {}
 
 func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +956,7 @@ func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReporterRecord.ProtoReflect.Descriptor instead.
 func (*ReporterRecord) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReporterRecord) GetUnit() string {
@@ -898,8 +998,7 @@ var File_lianhu_reporting_v1_report_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a\"lianhu/reporting/v1/response.proto\"\xd0\n" +
-	"\n" +
+	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\x99\v\n" +
 	"\x06Report\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -931,7 +1030,8 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\ttransfers\x18\x17 \x03(\v2\x1d.lianhu.reporting.v1.TransferB\x04\xf0\xd2%\x03R\ttransfers\x12%\n" +
 	"\vbulletin_id\x18\x18 \x01(\tB\x04\xf0\xd2%\x02R\n" +
 	"bulletinId\x12)\n" +
-	"\rassessment_id\x18\x19 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\"\xa2\x01\n" +
+	"\rassessment_id\x18\x19 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\x12G\n" +
+	"\vcorrections\x18\x1a \x03(\v2\x1f.lianhu.reporting.v1.CorrectionB\x04\xf0\xd2%\x05R\vcorrections\"\xa2\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUBMITTED\x10\x01\x12\x16\n" +
@@ -954,7 +1054,7 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OUTCOME_ACCEPTED\x10\x01\x12\x14\n" +
 	"\x10OUTCOME_DECLINED\x10\x02\x12\x12\n" +
-	"\x0eOUTCOME_SILENT\x10\x03\"\xad\x03\n" +
+	"\x0eOUTCOME_SILENT\x10\x03\"\xf6\x03\n" +
 	"\x10ProvisionalChild\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -969,7 +1069,15 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	" \x01(\v2\x18.lianhu.person.v1.PersonB\x04\xf0\xd2%\x04R\x06person\x12\x1f\n" +
 	"\bchild_id\x18\v \x01(\tB\x04\xf0\xd2%\x02R\achildId\x12%\n" +
 	"\vschool_unit\x18\f \x01(\tB\x04\xf0\xd2%\x04R\n" +
-	"schoolUnit\"\x85\x01\n" +
+	"schoolUnit\x12G\n" +
+	"\aearlier\x18\r \x03(\v2'.lianhu.reporting.v1.EarlierDescriptionB\x04\xf0\xd2%\x04R\aearlier\"\xe3\x01\n" +
+	"\x12EarlierDescription\x126\n" +
+	"\x06person\x18\x01 \x01(\v2\x18.lianhu.person.v1.PersonB\x04\xf0\xd2%\x04R\x06person\x12\x18\n" +
+	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x04R\x04text\x12\x18\n" +
+	"\x04unit\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12A\n" +
+	"\vrecord_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"recordTime\"\x85\x01\n" +
 	"\bReporter\x12%\n" +
 	"\aofficer\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x06R\aofficer\x12\x1f\n" +
 	"\x04name\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x182\xf0\xd2%\x06R\x04name\x121\n" +
@@ -1006,7 +1114,7 @@ func file_lianhu_reporting_v1_report_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_reporting_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_lianhu_reporting_v1_report_proto_goTypes = []any{
 	(Flag)(0),                     // 0: lianhu.reporting.v1.Flag
 	(Report_State)(0),             // 1: lianhu.reporting.v1.Report.State
@@ -1014,42 +1122,48 @@ var file_lianhu_reporting_v1_report_proto_goTypes = []any{
 	(*Report)(nil),                // 3: lianhu.reporting.v1.Report
 	(*Transfer)(nil),              // 4: lianhu.reporting.v1.Transfer
 	(*ProvisionalChild)(nil),      // 5: lianhu.reporting.v1.ProvisionalChild
-	(*Reporter)(nil),              // 6: lianhu.reporting.v1.Reporter
-	(*Receipt)(nil),               // 7: lianhu.reporting.v1.Receipt
-	(*ReporterRecord)(nil),        // 8: lianhu.reporting.v1.ReporterRecord
-	(*v1.Standing)(nil),           // 9: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*Measure)(nil),               // 11: lianhu.reporting.v1.Measure
-	(*Waiver)(nil),                // 12: lianhu.reporting.v1.Waiver
-	(*v11.Person)(nil),            // 13: lianhu.person.v1.Person
+	(*EarlierDescription)(nil),    // 6: lianhu.reporting.v1.EarlierDescription
+	(*Reporter)(nil),              // 7: lianhu.reporting.v1.Reporter
+	(*Receipt)(nil),               // 8: lianhu.reporting.v1.Receipt
+	(*ReporterRecord)(nil),        // 9: lianhu.reporting.v1.ReporterRecord
+	(*v1.Standing)(nil),           // 10: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*Measure)(nil),               // 12: lianhu.reporting.v1.Measure
+	(*Waiver)(nil),                // 13: lianhu.reporting.v1.Waiver
+	(*Correction)(nil),            // 14: lianhu.reporting.v1.Correction
+	(*v11.Person)(nil),            // 15: lianhu.person.v1.Person
 }
 var file_lianhu_reporting_v1_report_proto_depIdxs = []int32{
-	9,  // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
+	10, // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
 	1,  // 1: lianhu.reporting.v1.Report.state:type_name -> lianhu.reporting.v1.Report.State
-	10, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
-	10, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
+	11, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
+	11, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: lianhu.reporting.v1.Report.flags:type_name -> lianhu.reporting.v1.Flag
-	10, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
-	10, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
-	10, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
-	11, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
-	12, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
-	10, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
+	11, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
+	11, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
+	11, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
+	12, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
+	13, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
+	11, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
 	4,  // 11: lianhu.reporting.v1.Report.transfers:type_name -> lianhu.reporting.v1.Transfer
-	10, // 12: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
-	2,  // 13: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
-	10, // 14: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
-	10, // 15: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
-	10, // 16: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
-	13, // 17: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
-	10, // 18: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
-	6,  // 19: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
-	10, // 20: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	14, // 12: lianhu.reporting.v1.Report.corrections:type_name -> lianhu.reporting.v1.Correction
+	11, // 13: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
+	2,  // 14: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
+	11, // 15: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
+	11, // 16: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
+	11, // 17: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
+	15, // 18: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
+	6,  // 19: lianhu.reporting.v1.ProvisionalChild.earlier:type_name -> lianhu.reporting.v1.EarlierDescription
+	15, // 20: lianhu.reporting.v1.EarlierDescription.person:type_name -> lianhu.person.v1.Person
+	11, // 21: lianhu.reporting.v1.EarlierDescription.record_time:type_name -> google.protobuf.Timestamp
+	11, // 22: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
+	7,  // 23: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
+	11, // 24: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_report_proto_init() }
@@ -1057,6 +1171,7 @@ func file_lianhu_reporting_v1_report_proto_init() {
 	if File_lianhu_reporting_v1_report_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_filing_proto_init()
 	file_lianhu_reporting_v1_response_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1064,7 +1179,7 @@ func file_lianhu_reporting_v1_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_report_proto_rawDesc), len(file_lianhu_reporting_v1_report_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

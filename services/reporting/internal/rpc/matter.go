@@ -1,0 +1,67 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/row"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+	"github.com/lianhu/lianhu/services/reporting/internal/rules"
+)
+
+// Matters serves MatterService.
+type Matters struct {
+	reportingv1.UnimplementedMatterServiceServer
+	*Desk
+}
+
+// IdentifyChild implements MatterService. Only the child's record changes; the registry hears of it and binds the child anew.
+func (s *Matters) IdentifyChild(ctx context.Context, req *reportingv1.IdentifyChildRequest) (*reportingv1.IdentifyChildResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Children, req.GetProvisionalChildId(), "report.correct", func(c *command.Change, child *reportingv1.ProvisionalChild) (string, error) {
+		return "identified", rules.IdentifyChild(child, by(ctx), req.GetPerson(), req.GetText(), c.Now)
+	}, func(child *reportingv1.ProvisionalChild) *reportingv1.IdentifyChildResponse {
+		return &reportingv1.IdentifyChildResponse{ProvisionalChildId: child.GetId(), Etag: child.GetEtag()}
+	})
+}
+
+// CorrectReport implements MatterService.
+func (s *Matters) CorrectReport(ctx context.Context, req *reportingv1.CorrectReportRequest) (*reportingv1.CorrectReportResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.correct", func(c *command.Change, r *reportingv1.Report) (string, error) {
+		return "corrected", rules.CorrectReport(r, by(ctx), req, c.Now)
+	}, func(r *reportingv1.Report) *reportingv1.CorrectReportResponse {
+		return &reportingv1.CorrectReportResponse{Standing: r.GetStanding(), State: r.GetState()}
+	})
+}
+
+// LinkIncident implements MatterService. The caller must know of the report, too: a link would tell of it.
+func (s *Matters) LinkIncident(ctx context.Context, req *reportingv1.LinkIncidentRequest) (*reportingv1.LinkIncidentResponse, error) {
+	incident, err := row.Find(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = $1", req.GetIncidentNumber())
+	if err != nil {
+		return nil, err
+	}
+	return update(ctx, s.Desk, req, s.Tables.Incidents, incident.GetStanding().GetId(), "incident.link", func(c *command.Change, i *reportingv1.Incident) (string, error) {
+		report, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Reports, req.GetReportId())
+		if err != nil {
+			return "", err
+		}
+		if err := s.see(ctx, "report.read", s.Tables.Reports.Head(report)); err != nil {
+			return "", err
+		}
+		return rules.LinkIncident(s.District, i, by(ctx), req.GetReportId(), req.GetText(), c.Now)
+	}, func(i *reportingv1.Incident) *reportingv1.LinkIncidentResponse {
+		return &reportingv1.LinkIncidentResponse{Standing: i.GetStanding(), State: i.GetState()}
+	})
+}
+
+// UnlinkIncident implements MatterService.
+func (s *Matters) UnlinkIncident(ctx context.Context, req *reportingv1.UnlinkIncidentRequest) (*reportingv1.UnlinkIncidentResponse, error) {
+	incident, err := row.Find(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = $1", req.GetIncidentNumber())
+	if err != nil {
+		return nil, err
+	}
+	return update(ctx, s.Desk, req, s.Tables.Incidents, incident.GetStanding().GetId(), "incident.link", func(c *command.Change, i *reportingv1.Incident) (string, error) {
+		return rules.UnlinkIncident(s.District, i, req.GetReportId(), req.GetText(), c.Now)
+	}, func(i *reportingv1.Incident) *reportingv1.UnlinkIncidentResponse {
+		return &reportingv1.UnlinkIncidentResponse{Standing: i.GetStanding(), State: i.GetState()}
+	})
+}
