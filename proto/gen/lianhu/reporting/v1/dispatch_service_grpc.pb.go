@@ -55,7 +55,7 @@ type DispatchServiceClient interface {
 	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
-	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REUSED, FIELD_INVALID.
+	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REQUIRED, REQUEST_ID_REUSED, FIELD_INVALID.
 	PushIncidentUpdateBatch(ctx context.Context, in *PushIncidentUpdateBatchRequest, opts ...grpc.CallOption) (*PushIncidentUpdateBatchResponse, error)
 }
 
@@ -131,7 +131,7 @@ type DispatchServiceServer interface {
 	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
-	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REUSED, FIELD_INVALID.
+	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REQUIRED, REQUEST_ID_REUSED, FIELD_INVALID.
 	PushIncidentUpdateBatch(context.Context, *PushIncidentUpdateBatchRequest) (*PushIncidentUpdateBatchResponse, error)
 	mustEmbedUnimplementedDispatchServiceServer()
 }
