@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/unicode"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/district"
@@ -47,11 +49,19 @@ func BankFile(layout district.Bank, payments []*reliefv1.Payment) ([]byte, error
 	if err := w.Error(); err != nil {
 		return nil, err
 	}
-	content, err := simplifiedchinese.GB18030.NewEncoder().Bytes(text.Bytes())
+	content, err := encodingOf(layout).NewEncoder().Bytes(text.Bytes())
 	if err != nil {
 		return nil, errors.New("rules: a line cannot be written in the bank's encoding")
 	}
 	return content, nil
+}
+
+// encodingOf is how the bank writes characters.
+func encodingOf(layout district.Bank) encoding.Encoding {
+	if layout.Encoding == "UTF-8" {
+		return unicode.UTF8
+	}
+	return simplifiedchinese.GB18030
 }
 
 func yuan(fen int64) string { return fmt.Sprintf("%d.%02d", fen/100, fen%100) }
@@ -79,7 +89,7 @@ type Answer struct {
 //
 // Errors: RETURN_FILE_UNREADABLE with the line.
 func ReadReturn(layout district.Bank, content []byte) ([]Answer, error) {
-	text, err := simplifiedchinese.GB18030.NewDecoder().Bytes(content)
+	text, err := encodingOf(layout).NewDecoder().Bytes(content)
 	if err != nil || bytes.ContainsRune(text, '\uFFFD') {
 		return nil, unreadable(0)
 	}
@@ -107,11 +117,12 @@ func ReadReturn(layout district.Bank, content []byte) ([]Answer, error) {
 		}
 		fen, ok := fenOf(values["amount_yuan"])
 		_, known := layout.Result(values["result"])
-		_, err := calendar.ParseDate(values["value_date"])
-		if !ok || !known || err != nil {
+		day, dated := values["value_date"]
+		_, err := calendar.ParseDate(day)
+		if !ok || !known || dated && err != nil {
 			return nil, unreadable(n + 2)
 		}
-		answers = append(answers, Answer{n + 2, values["payment_id"], fen, values["result"], values["value_date"]})
+		answers = append(answers, Answer{n + 2, values["payment_id"], fen, values["result"], day})
 	}
 	return answers, nil
 }

@@ -202,13 +202,3 @@ func TestAnAnswerMustBeForALineOfTheBatch(t *testing.T) {
 		}
 	}
 }
-
-func FuzzReadReturn(f *testing.F) {
-	d := load(f)
-	f.Add([]byte("业务编号,金额,处理结果,处理日期\r\n1,1.00,00,2026-03-02\r\n"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		if _, err := rules.ReadReturn(d.Bank(), content); err != nil && !fault.Is(err, reliefv1.Reason_REASON_RETURN_FILE_UNREADABLE) {
-			t.Fatalf("not a fault: %v", err)
-		}
-	})
-}
