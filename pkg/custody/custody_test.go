@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -36,12 +37,17 @@ type desk struct {
 
 func openDesk(t *testing.T) *desk {
 	t.Helper()
+	return deskOver(t, pgtest.Database(t, specimen.Migrations()))
+}
+
+func deskOver(t *testing.T, pool *pgxpool.Pool) *desk {
+	t.Helper()
 	keys, err := seal.New("specimen", bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &desk{tickets: specimen.Tickets(), now: noon}
-	d.Engine = &command.Engine{DB: pgtest.Database(t, specimen.Migrations()), Keys: keys, Service: "specimen", Now: func() time.Time { return d.now }}
+	d.Engine = &command.Engine{DB: pool, Keys: keys, Service: "specimen", Now: func() time.Time { return d.now }}
 	return d
 }
 
@@ -86,7 +92,7 @@ func (d *desk) expire(ctx context.Context, id string, version int64) error {
 }
 
 func (d *desk) sweeper() *custody.Sweeper {
-	return custody.NewSweeper(d.DB, func() time.Time { return d.now }, custody.Expiry{Source: specimen.Source(), Expire: d.expire})
+	return custody.NewSweeper(d.DB, d.Now, custody.Expiry{Source: specimen.Source(), Expire: d.expire})
 }
 
 func (d *desk) ticket(t *testing.T, id string) *specimenv1.Ticket {

@@ -37,7 +37,7 @@ func expiry[M proto.Message](e *command.Engine, t *row.Table[M], source custody.
 	return custody.Expiry{Source: source, Expire: func(ctx context.Context, id string, version int64) error {
 		call := custody.ExpiryCall(Service, t.Kind, id, version)
 		_, err := command.Update(ctx, e, call, t, id, func(c *command.Change, m M) error {
-			if t.Head(m).Version != version {
+			if head := t.Head(m); head.Version != version || !custody.Due(head.Standing, c.Now) {
 				return custody.ErrNotDue
 			}
 			c.Happened("escalated")
