@@ -144,7 +144,7 @@ func (x terminal) plant(t *testing.T, database, sql string) {
 func TestEveryCommandHelpsAndRefuses(t *testing.T) {
 	t.Parallel()
 	x := open(t)
-	for _, command := range [][]string{{}, {"up"}, {"run"}, {"demo"}, {"serve"}, {"migrate"}, {"feed"}, {"feed", "tail"}, {"ops"}, {"ops", "parked"}, {"ops", "retry"}, {"ops", "repair"}, {"promises"}, {"doctor"}, {"down"}} {
+	for _, command := range [][]string{{}, {"up"}, {"run"}, {"demo"}, {"serve"}, {"migrate"}, {"feed"}, {"feed", "tail"}, {"ops"}, {"ops", "parked"}, {"ops", "retry"}, {"ops", "repair"}, {"ops", "quarantine"}, {"ops", "replay"}, {"ops", "reject"}, {"ops", "close-gap"}, {"promises"}, {"doctor"}, {"down"}} {
 		printed, status := x.call(t, append(command, "--help")...)
 		if status != 0 || !strings.Contains(printed, "USAGE") {
 			t.Errorf("lianhu %s --help: status %d:\n%s", strings.Join(command, " "), status, printed)
@@ -164,6 +164,8 @@ func TestEveryCommandHelpsAndRefuses(t *testing.T) {
 		{[]string{"ops", "retry", "relief"}, "start one with: lianhu up"},
 		{[]string{"ops", "repair", "relief", "--grounds", "boredom"}, "neither holder_gone nor deadline_stuck"},
 		{[]string{"promises"}, "start one with: lianhu up"},
+		{[]string{"promises"}, "set also REGISTRY_DATABASE_URL, REPORTING_DATABASE_URL, REPORTING_VAULT_DATABASE_URL"},
+		{[]string{"ops", "parked", "relief", "--cert", "x"}, "give all three"},
 		{[]string{"feed", "tail", "relief", "--grpc", "127.0.0.1:1", "--as", "nobody"}, "those there are lie in"},
 		{[]string{"demo", "--journey", "e2e/journeys/none"}, "none"},
 		{[]string{"--district", "districts/nowhere", "up"}, "DISTRICT_DIR"},

@@ -38,6 +38,12 @@ type object struct {
 			Metadata struct{ Labels map[string]string }
 			Spec     pod
 		}
+		// JobTemplate of a CronJob nests what a Job holds directly.
+		JobTemplate struct {
+			Spec struct {
+				Template struct{ Spec pod }
+			}
+		} `yaml:"jobTemplate"`
 	}
 }
 
@@ -132,6 +138,9 @@ func objects(t *testing.T, kind string) map[string]object {
 	}
 	of := map[string]object{}
 	for _, o := range all {
+		if o.Kind == "CronJob" {
+			o.Spec.Template.Spec = o.Spec.JobTemplate.Spec.Template.Spec
+		}
 		if o.Kind == kind {
 			of[o.Metadata.Name] = o
 		}
@@ -187,7 +196,7 @@ func TestTheBaseHoldsTheFiveServices(t *testing.T) {
 // What a reader of the manifests must not have to check pod by pod.
 func TestEveryPodIsRestricted(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"Deployment", "Job"} {
+	for _, kind := range []string{"Deployment", "Job", "CronJob"} {
 		for name, o := range objects(t, kind) {
 			p := o.Spec.Template.Spec
 			if len(p.Containers) != 1 {
@@ -247,6 +256,20 @@ func TestAServiceHoldsItsOwnSecretsOnly(t *testing.T) {
 					t.Errorf("%s %s holds %s", kind, name, secret)
 				}
 			}
+		}
+	}
+}
+
+// Who counts the promises reads every database, so it holds no address that a service or a migration holds.
+func TestWhoCountsHoldsNoServicesSecrets(t *testing.T) {
+	t.Parallel()
+	counting := objects(t, "CronJob")
+	if !slices.Equal(names(counting), []string{"promises"}) {
+		t.Fatalf("cron jobs %v", names(counting))
+	}
+	for _, secret := range secrets(counting["promises"].Spec.Template.Spec) {
+		if secret != "promises" {
+			t.Errorf("the count holds %s", secret)
 		}
 	}
 }

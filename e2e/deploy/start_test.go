@@ -60,6 +60,8 @@ func TestTheManifestsStartTheSuiteInProduction(t *testing.T) {
 		c.await(t, name, "ready")
 	}
 	c.callEach(t)
+	c.count(t)
+	c.operate(t)
 	for name, cmd := range running {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -257,6 +259,85 @@ func (c *cluster) await(t *testing.T, name, service string) {
 		if answer.GetStatus() == healthpb.HealthCheckResponse_SERVING {
 			return
 		}
+	}
+}
+
+// count runs what the CronJob runs beside the serving suite, as the role that docs/operating.md makes for it: nothing is broken; a planted
+// violation is; and without the right to read it says that it could not count. No home is made.
+func (c *cluster) count(t *testing.T) {
+	t.Helper()
+	reader := "deploy_promises_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
+	password, urls := key(), map[string]string{}
+	c.execute(t, pgtest.Server(t), "CREATE ROLE "+reader+" LOGIN PASSWORD '"+password+"'")
+	for _, name := range []string{"registry", "reporting", "vault", "referral", "relief"} {
+		owner := c.secrets[name+"-owner"]["url"]
+		address, err := url.Parse(owner)
+		if err != nil {
+			t.Fatal("the owner's address cannot be read")
+		}
+		c.execute(t, owner, "GRANT CONNECT ON DATABASE "+strings.TrimPrefix(address.Path, "/")+" TO "+reader)
+		if name == "vault" {
+			c.execute(t, owner, "GRANT SELECT (report_id) ON reporter TO "+reader)
+		} else {
+			c.execute(t, owner, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO "+reader)
+		}
+		address.User = url.UserPassword(reader, password)
+		urls[name] = address.String()
+	}
+	c.put(t, "promises", urls)
+	relief := c.secrets["relief-owner"]["url"]
+	for _, step := range []struct {
+		before string
+		status int
+		says   []string
+	}{
+		{"SELECT 1", 0, []string{"no unowned moment", "money adds up", "0 violations"}},
+		{"INSERT INTO parked_event (follower, seq, subject_kind, subject_id, event, attempts, reason, request_id, deadline) " +
+			"VALUES ('relief.referral', 7, 'referral', gen_random_uuid(), '', 10, 'INTERNAL', gen_random_uuid(), now() + interval '1 day')",
+			1, []string{"relief events.parked: 1", "a promise is broken"}},
+		{"REVOKE SELECT ON parked_event FROM " + reader, 2, []string{"relief", "42501", "Counting the promises"}},
+	} {
+		c.execute(t, relief, step.before)
+		cmd := c.command(t, objects(t, "CronJob")["promises"], "promises")
+		cmd.Dir = t.TempDir()
+		out, _ := cmd.CombinedOutput() // the status is what counts
+		if got := cmd.ProcessState.ExitCode(); got != step.status {
+			t.Errorf("after %s: status %d, want %d:\n%s", step.before, got, step.status, out)
+		}
+		for _, text := range step.says {
+			if !strings.Contains(string(out), text) {
+				t.Errorf("after %s: %q is not printed:\n%s", step.before, text, out)
+			}
+		}
+		if left, err := os.ReadDir(cmd.Dir); err != nil || len(left) > 0 {
+			t.Errorf("counting left %v, %v", left, err)
+		}
+	}
+}
+
+// operate lists what is parked as an operator does who has a certificate of the district and no home.
+func (c *cluster) operate(t *testing.T) {
+	t.Helper()
+	file := func(name string) string { return filepath.Join(c.dir, "operations-tls", name) }
+	cmd := exec.CommandContext(t.Context(), c.binary, "ops", "parked", "relief", "--grpc", c.ports["gateway:8443"],
+		"--cert", file("tls.crt"), "--key", file("tls.key"), "--ca", file("ca.crt"))
+	cmd.Dir, cmd.Env = t.TempDir(), []string{"PATH="}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "relief.referral") {
+		t.Errorf("lianhu ops parked: %v\n%s", err, out)
+	}
+}
+
+// execute runs a statement at an address.
+func (c *cluster) execute(t *testing.T, address, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal("cannot connect")
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := conn.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%v", postgres.Sanitize(err))
 	}
 }
 

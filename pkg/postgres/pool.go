@@ -14,6 +14,7 @@ import (
 // Limits of a connection, in PostgreSQL's spelling.
 const (
 	statementTimeout = "10s" // no statement of ours runs longer than a caller waits
+	countTimeout     = "10min"
 	idleTimeout      = "15s" // a transaction whose process hangs must not hold its locks
 )
 
@@ -23,6 +24,8 @@ type Options struct {
 	Application string
 	// MaxConns of the pool; 0 means 10.
 	MaxConns int32
+	// ReadOnly sessions change nothing, whatever their role may do, and have countTimeout for a statement: they look through whole tables.
+	ReadOnly bool
 }
 
 // Open makes a pool. It does not connect: a service starts while its database is away and reports not ready. Sessions run
@@ -43,6 +46,10 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 		"statement_timeout": statementTimeout, "idle_in_transaction_session_timeout": idleTimeout,
 	} {
 		config.ConnConfig.RuntimeParams[name] = value
+	}
+	if o.ReadOnly {
+		config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+		config.ConnConfig.RuntimeParams["statement_timeout"] = countTimeout
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -34,10 +34,17 @@ func databases() []database {
 // urls are the addresses of one database.
 type urls struct{ owner, app string }
 
-// external reads `<NAME>_OWNER_DATABASE_URL` and `<NAME>_DATABASE_URL`, which stand for a real cluster.
+// variable is what the service that owns a database reads its address from.
+func variable(name string) string {
+	if name == "vault" {
+		return "REPORTING_VAULT_DATABASE_URL"
+	}
+	return strings.ToUpper(name) + "_DATABASE_URL"
+}
+
+// external reads `<NAME>_OWNER_DATABASE_URL` and the variable of the service, which stand for a real cluster.
 func external(name string) (urls, bool) {
-	prefix := strings.ToUpper(name)
-	u := urls{os.Getenv(prefix + "_OWNER_DATABASE_URL"), os.Getenv(prefix + "_DATABASE_URL")}
+	u := urls{os.Getenv(strings.ToUpper(name) + "_OWNER_DATABASE_URL"), os.Getenv(variable(name))}
 	return u, u.owner != "" && u.app != ""
 }
 

@@ -2,9 +2,12 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lianhu/lianhu/pkg/postgres"
@@ -22,7 +25,8 @@ type Counted struct {
 	promise.Count
 }
 
-// Promises counts violations of the five promises over all databases of a suite, at business time now.
+// Promises counts violations of the five promises over all databases of a suite, at business time now. The sessions only read: a role that
+// may do no more suffices.
 func (s *Suite) Promises(ctx context.Context, now time.Time) ([]Counted, error) {
 	return promises(ctx, s.databases, now)
 }
@@ -30,9 +34,9 @@ func (s *Suite) Promises(ctx context.Context, now time.Time) ([]Counted, error) 
 func promises(ctx context.Context, databases map[string]urls, now time.Time) (out []Counted, err error) {
 	pools := map[string]*pgxpool.Pool{}
 	for name, u := range databases {
-		pool, err := postgres.Open(ctx, u.app, postgres.Options{Application: "promises", MaxConns: 2})
+		pool, err := postgres.Open(ctx, u.app, postgres.Options{Application: "promises", MaxConns: 2, ReadOnly: true})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", variable(name), err)
 		}
 		defer pool.Close()
 		pools[name] = pool
@@ -51,11 +55,29 @@ func promises(ctx context.Context, databases map[string]urls, now time.Time) (ou
 	} {
 		counts, err := each.count()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", each.service, err)
+			return nil, fmt.Errorf("%s: %w%s", each.service, postgres.Sanitize(err), advice(each.service, err))
 		}
 		for _, c := range counts {
 			out = append(out, Counted{each.service, c})
 		}
 	}
 	return out, nil
+}
+
+// advice says what to do about a database that cannot be counted.
+func advice(service string, err error) string {
+	var e *pgconn.PgError
+	if postgres.IsConnection(err) || errors.As(err, &e) && strings.HasPrefix(e.Code, "28") {
+		return "\nnext: see that the address in " + variable(service) + " is right, lets its role in, and can be reached from here"
+	}
+	if e == nil {
+		return ""
+	}
+	switch e.Code {
+	case "42501":
+		return "\nnext: let the role read every table, as docs/operating.md says under Counting the promises"
+	case "42P01", "42703":
+		return "\nnext: the database is not that of this release; see that " + variable(service) + " names the right one, or run: lianhu migrate " + service
+	}
+	return ""
 }

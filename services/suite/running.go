@@ -67,11 +67,33 @@ func (h Home) Down(ctx context.Context) error {
 	}
 }
 
+// Elsewhere answers a suite whose databases are all named by the variables of its services: one on a cluster, of which nothing is started
+// and no home is needed. clock is the address of its development clock, empty in production. missing names the variables that are not set;
+// while there are any, there is no suite.
+func Elsewhere(o Options, clock string) (s *Suite, missing []string) {
+	s = &Suite{options: o, Clock: clock, databases: map[string]urls{}}
+	for _, db := range databases() {
+		u := urls{app: os.Getenv(variable(db.name))}
+		if u.app == "" {
+			missing = append(missing, variable(db.name))
+		}
+		s.databases[db.name] = u
+	}
+	if len(missing) > 0 {
+		return nil, missing
+	}
+	return s, nil
+}
+
 // Attach answers a suite that serves from a home in another process, for its promises and its clock.
 func Attach(ctx context.Context, o Options) (*Suite, error) {
 	r, ok := o.Home.Running()
 	if !ok {
 		return nil, errors.New("no suite is running here; start one with: lianhu up")
+	}
+	if s, _ := Elsewhere(o, r.Clock); s != nil {
+		s.GRPC, s.JSON = r.GRPC, r.JSON
+		return s, nil
 	}
 	cluster, err := embedded.Start(ctx, embedded.Config{Dir: o.Home.Path("postgres")}) // it runs, so this only connects
 	if err != nil {
@@ -90,8 +112,11 @@ func Attach(ctx context.Context, o Options) (*Suite, error) {
 	return s, nil
 }
 
-// Now asks the suite's clock for the business time.
+// Now asks the suite's clock for the business time. Without a development clock it is the machine's.
 func (s *Suite) Now(ctx context.Context) (time.Time, error) {
+	if s.Clock == "" {
+		return time.Now(), nil
+	}
 	conn, err := DialClock(s.options.Home, s.Clock)
 	if err != nil {
 		return time.Time{}, err

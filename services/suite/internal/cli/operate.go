@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,10 +20,12 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/client"
+	"github.com/lianhu/lianhu/pkg/identity"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	"github.com/lianhu/lianhu/services/suite"
+	"github.com/lianhu/lianhu/services/suite/dispatch"
 )
 
 const areasUsage = "registry|reporting|referral|relief"
@@ -32,35 +35,59 @@ var areas = []string{"registry", "reporting", "referral", "relief"}
 
 func promisesCommand() *cli.Command {
 	return &cli.Command{
-		Name: "promises", Usage: "count the five promises over the databases of the suite that runs from this home; the status tells",
-		Description: "The status is 0 when nothing is violated, 1 otherwise. Counting reads and changes nothing.",
+		Name: "promises", Usage: "count the five promises over the databases of a suite; the status tells", Description: promisesDescription,
 		Action: func(ctx context.Context, c *cli.Command) error {
-			o, err := options(c, c.Root().Writer)
+			counts, err := count(ctx, c)
 			if err != nil {
-				return err
-			}
-			s, err := suite.Attach(ctx, o)
-			if err != nil {
-				return err
-			}
-			now, err := s.Now(ctx)
-			if err != nil {
-				return err
-			}
-			counts, err := s.Promises(ctx, now)
-			if err != nil {
-				return err
+				return cli.Exit(err, statusNotCounted)
 			}
 			return report(c.Root().Writer, counts)
 		},
 	}
 }
 
+// statusNotCounted tells a suite that could not be counted from one that has broken a promise.
+const statusNotCounted = 2
+
+const promisesDescription = `Counts the suite that runs from this home. With the five variables that the services read their databases from
+
+  REGISTRY_DATABASE_URL REPORTING_DATABASE_URL REPORTING_VAULT_DATABASE_URL REFERRAL_DATABASE_URL RELIEF_DATABASE_URL
+
+it counts those databases instead, wherever they are: nothing is started, no home is needed, and a role that may only read suffices
+(docs/operating.md). Business time is the machine's, or that of the clock named by DEV_CLOCK_ADDR.
+
+The status is 0 when nothing is violated, 1 when a promise is broken, 2 when it could not be counted. Counting changes nothing.`
+
+// count counts the suite that the environment names, or the one that runs from this home.
+func count(ctx context.Context, c *cli.Command) ([]suite.Counted, error) {
+	clock := os.Getenv("DEV_CLOCK_ADDR")
+	s, missing := suite.Elsewhere(suite.Options{}, clock)
+	if s == nil || clock != "" { // what runs from a home, and a development clock, are reached by the home's certificates
+		o, err := options(c, c.Root().Writer)
+		if err != nil {
+			return nil, err
+		}
+		if len(missing) == 0 {
+			s, _ = suite.Elsewhere(o, clock)
+		} else if s, err = suite.Attach(ctx, o); err != nil {
+			return nil, fmt.Errorf("%w\nnext: to count a suite elsewhere, set also %s", err, strings.Join(missing, ", "))
+		}
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Promises(ctx, now)
+}
+
 func opsCommand() *cli.Command {
 	shared := func(more ...cli.Flag) []cli.Flag {
 		return append([]cli.Flag{
-			&cli.StringFlag{Name: "as", Value: "operations", Usage: "unit whose certificate is used; only operators are let in"},
+			&cli.StringFlag{Name: "as", Value: "operations", Usage: "unit whose certificate is taken from the home; only operators are let in"},
 			&cli.StringFlag{Name: "grpc", Usage: "address of the gateway; default: the suite that runs from this home"},
+			&cli.StringFlag{Name: "cert", Usage: "PEM file of the operators' certificate, in place of one from the home"},
+			&cli.StringFlag{Name: "key", Usage: "PEM file of its key"},
+			&cli.StringFlag{Name: "ca", Usage: "PEM file of the district's authority"},
 		}, more...)
 	}
 	changing := func(more ...cli.Flag) []cli.Flag {
@@ -71,8 +98,8 @@ func opsCommand() *cli.Command {
 	}
 	follower := &cli.StringFlag{Name: "follower", Usage: "name of the follower, for example reporting.registry"}
 	return &cli.Command{
-		Name: "ops", Usage: "what operators put right: parked events, broken custody",
-		Commands: []*cli.Command{
+		Name: "ops", Usage: "what operators put right: parked events, broken custody, quarantined updates",
+		Commands: append(quarantineCommands(shared, changing), []*cli.Command{
 			{
 				Name: "parked", Usage: "list the events a service could not apply", ArgsUsage: areasUsage,
 				Flags: shared(follower), Action: listParked,
@@ -95,16 +122,21 @@ func opsCommand() *cli.Command {
 				),
 				Action: repairCustody,
 			},
-		},
+		}...),
 	}
 }
 
-// operation calls a method of an area's operations service. The four services are the same but for their package.
-func operation(ctx context.Context, c *cli.Command, method string, request map[string]any) (answer proto.Message, err error) {
-	area := c.Args().First()
-	if !slices.Contains(areas, area) {
-		return nil, fmt.Errorf("no area is called %q; choose registry, reporting, referral or relief", area)
+// areaOf is the area that the command's argument names.
+func areaOf(c *cli.Command) (string, error) {
+	if area := c.Args().First(); slices.Contains(areas, area) {
+		return area, nil
 	}
+	return "", fmt.Errorf("no area is called %q; choose registry, reporting, referral or relief", c.Args().First())
+}
+
+// operation calls a method of an area's operations service. The four services are the same but for their package, and the quarantine, which
+// is reporting's alone.
+func operation(ctx context.Context, c *cli.Command, area, method string, request map[string]any) (answer proto.Message, err error) {
 	conn, err := operators(c)
 	if err != nil {
 		return nil, err
@@ -126,7 +158,12 @@ func operation(ctx context.Context, c *cli.Command, method string, request map[s
 		return nil, err
 	}
 	service := "/" + pkg + strings.ToUpper(area[:1]) + area[1:] + "OperationsService/"
-	return answer, conn.Invoke(client.For(ctx, accessv1.Purpose_PURPOSE_OPERATIONS), service+method, in, answer)
+	if err = conn.Invoke(client.For(ctx, accessv1.Purpose_PURPOSE_OPERATIONS), service+method, in, answer); err != nil {
+		if reason := dispatch.ReasonOf(err); reason != "" {
+			err = fmt.Errorf("%w\nreason %s; docs/errors.md says what it asks for", err, reason)
+		}
+	}
+	return answer, err
 }
 
 func message(name string) (proto.Message, error) {
@@ -137,8 +174,22 @@ func message(name string) (proto.Message, error) {
 	return kind.New().Interface(), nil
 }
 
-// operators connects to the gateway as the unit that is asked for.
+// operators connects to the gateway by the certificate that is given, or as a unit of the home.
 func operators(c *cli.Command) (*grpc.ClientConn, error) {
+	files, given, err := givenFiles(c)
+	if err != nil {
+		return nil, err
+	}
+	if given {
+		source, err := identity.Load(files)
+		if err != nil {
+			return nil, err
+		}
+		if c.String("grpc") == "" {
+			return nil, errors.New("give --grpc HOST:PORT, the gateway that --cert is for")
+		}
+		return client.Dial(c.String("grpc"), client.Options{Identity: source, Peer: gatewayOf(source)})
+	}
 	home, err := suite.OpenHome(c.String("home"))
 	if err != nil {
 		return nil, err
@@ -154,8 +205,12 @@ func operators(c *cli.Command) (*grpc.ClientConn, error) {
 }
 
 func listParked(ctx context.Context, c *cli.Command) error {
+	area, err := areaOf(c)
+	if err != nil {
+		return err
+	}
 	for token := ""; ; {
-		answer, err := operation(ctx, c, "ListParkedEvents", map[string]any{"pageToken": token, "follower": c.String("follower")})
+		answer, err := operation(ctx, c, area, "ListParkedEvents", map[string]any{"pageToken": token, "follower": c.String("follower")})
 		if err != nil {
 			return err
 		}
@@ -186,11 +241,19 @@ func requested(c *cli.Command, request map[string]any) map[string]any {
 }
 
 func retryParked(ctx context.Context, c *cli.Command) error {
-	_, err := operation(ctx, c, "RetryParkedEvent", requested(c, map[string]any{"follower": c.String("follower"), "seq": c.Int64("seq")}))
+	area, err := areaOf(c)
+	if err != nil {
+		return err
+	}
+	_, err = operation(ctx, c, area, "RetryParkedEvent", requested(c, map[string]any{"follower": c.String("follower"), "seq": c.Int64("seq")}))
 	return done(c, "applied", err)
 }
 
 func repairCustody(ctx context.Context, c *cli.Command) error {
+	area, err := areaOf(c)
+	if err != nil {
+		return err
+	}
 	grounds := "REPAIR_GROUNDS_" + strings.ToUpper(c.String("grounds"))
 	repair := map[string]any{"kind": c.String("kind"), "itemId": c.String("item"), "grounds": grounds, "holder": c.String("holder")}
 	if custodyv1.RepairGrounds_value[grounds] == 0 {
@@ -202,7 +265,7 @@ func repairCustody(ctx context.Context, c *cli.Command) error {
 		}
 		repair["deadline"] = deadline
 	}
-	answer, err := operation(ctx, c, "RepairCustody", requested(c, map[string]any{"repair": repair}))
+	answer, err := operation(ctx, c, area, "RepairCustody", requested(c, map[string]any{"repair": repair}))
 	if err != nil || c.Bool("check") {
 		return done(c, "", err)
 	}
