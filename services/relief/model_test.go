@@ -159,7 +159,7 @@ type sent[A proto.Message] struct {
 }
 
 // send sends the same request over several connections at once, the replicas in turn.
-func send[Q, A proto.Message](b *book, copies int, unit string, ctx context.Context, q Q, call func(*desk, context.Context, Q, ...grpc.CallOption) (A, error)) []sent[A] {
+func send[Q, A proto.Message](ctx context.Context, b *book, copies int, unit string, q Q, call func(*desk, context.Context, Q, ...grpc.CallOption) (A, error)) []sent[A] {
 	all := make([]sent[A], copies)
 	together(copies, func(i int) {
 		s := &all[i]
@@ -236,7 +236,7 @@ func (b *book) submit(rt *rapid.T, copies int) func(*testing.T) func() {
 	q := asking(rapid.SampledFrom(b.children).Draw(rt, "child"), rapid.SampledFrom([]int64{30000, 70000, 100000}).Draw(rt, "fen"))
 	q.Facts[0] = text("emergency_kind", rapid.SampledFrom([]string{"sudden_change", "major_illness"}).Draw(rt, "cause"))
 	return func(t *testing.T) func() {
-		all := send(b, copies, township, deciding(t), q, (*desk).SubmitApplication)
+		all := send(deciding(t), b, copies, township, q, (*desk).SubmitApplication)
 		return func() {
 			if one, done := learn(b, all); done {
 				b.applications = append(b.applications, asked{one.answer.GetStanding().GetId(), q.GetAmountFen()})
@@ -249,7 +249,7 @@ func (b *book) decide(rt *rapid.T, copies int) func(*testing.T) func() {
 	a := rapid.SampledFrom(b.applications).Draw(rt, "application")
 	q := confirming(a.id)
 	return func(t *testing.T) func() {
-		all := send(b, copies, township, deciding(t), q, (*desk).DecideApplication)
+		all := send(deciding(t), b, copies, township, q, (*desk).DecideApplication)
 		return func() {
 			for _, s := range all {
 				if reason, metadata := reasonOf(s.err); reason == "BUDGET_EXHAUSTED" {
@@ -278,7 +278,7 @@ func (b *book) bring(rt *rapid.T, copies int) func(*testing.T) func() {
 		q.PaymentIds = append(q.PaymentIds, p.id)
 	}
 	return func(t *testing.T) func() {
-		frozen := send(b, copies, finance, paying(t, preparer), q, (*desk).FreezeBatch)
+		frozen := send(paying(t, preparer), b, copies, finance, q, (*desk).FreezeBatch)
 		n := slices.IndexFunc(frozen, func(s sent[*reliefv1.FreezeBatchResponse]) bool { return s.err == nil })
 		if n < 0 {
 			return func() { learn(b, frozen) }
@@ -287,9 +287,9 @@ func (b *book) bring(rt *rapid.T, copies int) func(*testing.T) func() {
 		approved := make([][]sent[*reliefv1.ApproveBatchResponse], 2)
 		together(len(approved), func(i int) {
 			who := []struct{ unit, officer string }{{finance, first}, {lead, second}}[i]
-			approved[i] = send(b, copies, who.unit, paying(t, who.officer), approving(batch), (*desk).ApproveBatch)
+			approved[i] = send(paying(t, who.officer), b, copies, who.unit, approving(batch), (*desk).ApproveBatch)
 		})
-		exported := send(b, copies, finance, paying(t, preparer), exporting(batch.GetStanding().GetId()), (*desk).ExportBatch)
+		exported := send(paying(t, preparer), b, copies, finance, exporting(batch.GetStanding().GetId()), (*desk).ExportBatch)
 		return func() {
 			learn(b, frozen)
 			learn(b, approved[0])
@@ -313,7 +313,7 @@ func (b *book) bank(rt *rapid.T, copies int) func(*testing.T) func() {
 		lines = append(lines, line(p.id, fmt.Sprintf("%d.%02d", p.fen/100, p.fen%100), code))
 	}
 	return func(t *testing.T) func() {
-		all := send(b, copies, finance, paying(t, preparer), answering(t, batch.id, lines...), (*desk).RecordBankReturn)
+		all := send(paying(t, preparer), b, copies, finance, answering(t, batch.id, lines...), (*desk).RecordBankReturn)
 		return func() {
 			one, done := learn(b, all)
 			switch {
@@ -338,7 +338,7 @@ func (b *book) repay(rt *rapid.T, copies int) func(*testing.T) func() {
 	p := rapid.SampledFrom(b.payments).Draw(rt, "payment")
 	q := &reliefv1.RepayPaymentRequest{RequestId: request(), PaymentId: p.id, Payee: payee(otherAccount)}
 	return func(t *testing.T) func() {
-		all := send(b, copies, finance, paying(t, preparer), q, (*desk).RepayPayment)
+		all := send(paying(t, preparer), b, copies, finance, q, (*desk).RepayPayment)
 		return func() {
 			if one, done := learn(b, all); done {
 				b.reached["replaced"]++
