@@ -24,7 +24,8 @@ type Options struct {
 	Application string
 	// MaxConns of the pool; 0 means 10.
 	MaxConns int32
-	// ReadOnly sessions change nothing, whatever their role may do, and have countTimeout for a statement: they look through whole tables.
+	// ReadOnly sessions change nothing, whatever their role may do, and have countTimeout for a statement: they look through whole tables, once
+	// and without anybody who would try again, so they are also patient in connecting.
 	ReadOnly bool
 }
 
@@ -48,6 +49,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 		config.ConnConfig.RuntimeParams[name] = value
 	}
 	if o.ReadOnly {
+		config.ConnConfig.ConnectTimeout = 30 * time.Second
 		config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 		config.ConnConfig.RuntimeParams["statement_timeout"] = countTimeout
 	}
