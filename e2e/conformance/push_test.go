@@ -88,7 +88,7 @@ func commandPushes(ctx context.Context, t *testing.T, binary string, home suite.
 	}
 	out, err := push("", path)
 	said(out, err, false, "epoch 1: 2000 of 2000 numbers are durable", "2000 of them were durable before")
-	out, err = push(line(2001)+strings.Replace(line(2002), `{"summary"`, `{"nobody knows this"`, 1)+line(2004), "-")
+	out, err = push(line(2001)+strings.Replace(line(2002), `"update 2002"`, `["no text"]`, 1)+line(2004), "-")
 	said(out, err, true, "number 2003: not in the file", "number 2003: missing at the server", "quarantined, UNDECODABLE: 1 (2002)", "2 of 3 numbers are durable")
 	out, err = push(line(1)+strings.Replace(line(1), "update 1", "something else", 1), "--epoch", "2", "-")
 	said(out, err, true, "line 2: number 1 stands in the file before", "quarantined, CONFLICT: 1 (1)")

@@ -47,7 +47,7 @@ type Call struct {
 	// Class of the data the call touches, for the audit; INTERNAL when unset.
 	Class accessv1.DataClass
 	// Recognised says that the rule itself notices a repetition and then changes nothing twice, as numbered updates do: no idempotency row is
-	// written, and RequestID only names the call in the audit.
+	// written, and each attempt draws a RequestID of its own, by which the audit names it.
 	Recognised bool
 	// Also runs in the command's transaction, after its writes.
 	Also []Statement

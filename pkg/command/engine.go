@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -45,6 +46,8 @@ type Engine struct {
 	Constraints map[string]func() *fault.Error
 	// Wake, if set, is called after each commit, so that the sequencer need not wait for its poll.
 	Wake func()
+	// Repeated, if set, hears of each request that was answered from an earlier effect, by its caller.
+	Repeated func(ctx context.Context, caller string)
 }
 
 // errAgain makes the loop start over: somebody else changed what the attempt was based on.
@@ -60,7 +63,7 @@ func Create[M, A proto.Message](ctx context.Context, e *Engine, call Call, t *ro
 		var none A
 		replayed, err := c.replay(ctx)
 		if err != nil || replayed != nil {
-			return decodeAnswer[A](replayed, err)
+			return decodeAnswer[A](ctx, c, replayed, err)
 		}
 		m, err := rule(c)
 		if err != nil {
@@ -81,7 +84,7 @@ func Update[M, A proto.Message](ctx context.Context, e *Engine, call Call, t *ro
 		var none A
 		m, found, replayed, err := load(ctx, c, t, id)
 		if err != nil || replayed != nil {
-			return decodeAnswer[A](replayed, err)
+			return decodeAnswer[A](ctx, c, replayed, err)
 		}
 		if !found {
 			return none, fault.NotFound()
@@ -132,6 +135,9 @@ func run[A proto.Message](ctx context.Context, e *Engine, call Call, attempt fun
 			if err := pause(ctx, n); err != nil {
 				return none, err
 			}
+		}
+		if call.Recognised {
+			call.RequestID = uuid.NewString() // the attempt before may have been committed, and this one is another effect for the audit
 		}
 		c := &Change{Engine: e, Now: e.Now().UTC().Truncate(time.Microsecond), call: call, digest: digest, span: span}
 		given, err := attempt(ctx, c)

@@ -76,10 +76,13 @@ func (c *Change) linkBack(trace string) {
 	}
 }
 
-func decodeAnswer[A proto.Message](stored []byte, err error) (A, error) {
+func decodeAnswer[A proto.Message](ctx context.Context, c *Change, stored []byte, err error) (A, error) {
 	if err != nil {
 		var none A
 		return none, err
+	}
+	if c.Engine.Repeated != nil {
+		c.Engine.Repeated(ctx, c.call.Caller)
 	}
 	a := empty[A]()
 	if err := proto.Unmarshal(stored, a); err != nil {
@@ -100,7 +103,7 @@ func refuse[A proto.Message](ctx context.Context, c *Change, refusal error) (A, 
 	if err == nil && replayed == nil {
 		return none, refusal
 	}
-	return decodeAnswer[A](replayed, err)
+	return decodeAnswer[A](ctx, c, replayed, err)
 }
 
 // matchEtag gives the rule's error, or ETAG_MISMATCH when the caller worked from another version. NOT_FOUND goes first: who

@@ -75,6 +75,7 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 		return service.Parts{}, err
 	}
 	tables := store.NewTables()
+	r.Engine.Repeated = store.CountRepetitions(r.Engine.DB)
 	followers := []*feed.Follower{follow.Registry(r.Engine, tables, registry), follow.Referral(r.Engine, tables, referral)}
 	desk := &rpc.Desk{
 		Engine: r.Engine, Tables: tables, Vault: vault, District: r.District, Feed: r.Feed, Followers: followers,

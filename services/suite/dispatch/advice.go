@@ -16,10 +16,6 @@ const (
 	superseded = "DISPATCH_STREAM_SUPERSEDED"
 )
 
-// supersededMost is how often in one push a newer stream may take our place: an attempt of ours that had been given up may arrive late, but two
-// senders that always came back would take the stream from each other for ever.
-const supersededMost = 3
-
 // errEndedEarly is a server that ended the stream well before we had said everything.
 var errEndedEarly = errors.New("the server ended the stream before everything was sent")
 
@@ -60,8 +56,10 @@ func passes(err error) bool {
 		return false
 	}
 	switch ReasonOf(err) {
-	case "DISPATCH_ACKS_UNREAD", superseded:
+	case "DISPATCH_ACKS_UNREAD":
 		return true
+	case superseded: // two senders that always came back would take the stream from each other for ever
+		return false
 	}
 	switch s.Code() {
 	case codes.Unavailable:

@@ -103,10 +103,7 @@ func (c *Client) Push(ctx context.Context, outbox Outbox) (Result, error) {
 		if ctx.Err() != nil {
 			return p.result, ctx.Err()
 		}
-		if ReasonOf(err) == superseded {
-			p.superseded++
-		}
-		if !passes(err) || p.superseded > supersededMost {
+		if !passes(err) {
 			return p.result, err
 		}
 		if silent := time.Since(p.heard); c.GiveUpAfter > 0 && silent > c.GiveUpAfter {
@@ -135,8 +132,6 @@ type push struct {
 	// said counts what the server said, and heard is when it last did.
 	said  int
 	heard time.Time
-	// superseded counts how often a newer stream took our place.
-	superseded int
 }
 
 func (p *push) tell(e Event) {

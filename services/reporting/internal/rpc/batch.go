@@ -209,25 +209,34 @@ func (d *Desk) tellIncident(c *command.Change, b *batch, number string, loaded *
 
 // count keeps on the source what it has sent.
 func (b *batch) count(d *district.District, source *reportingv1.DispatchSource, greatest int64, now time.Time) {
-	if source.Counts == nil {
-		source.Counts = &reportingv1.SourceCounts{}
-	}
-	first := source.GetCounts().GetUpdates() == 0
-	source.Counts.Updates += int64(len(b.fresh))
-	source.Counts.RepeatedUpdates += b.same
+	counts := counts(source)
+	first := counts.GetUpdates() == 0
+	counts.Updates += int64(len(b.fresh))
+	counts.RepeatedUpdates += b.same
 	for _, v := range b.voids {
-		source.Counts.Voided += int64(len(v.Numbers))
+		counts.Voided += int64(len(v.Numbers))
 	}
-	source.Counts.GreatestSequence = greatest
+	counts.GreatestSequence = greatest
 	source.LastTime = timestamppb.New(now)
 	if len(b.usable) == 0 {
 		return
 	}
 	for _, u := range b.usable {
-		source.Counts.UnknownCodes += rules.UnknownCodes(d, u.Source, u.Content)
+		counts.UnknownCodes += rules.UnknownCodes(d, u.Source, u.Content)
+		if rules.UnknownFields(u) {
+			counts.UnknownFields++
+		}
 	}
 	nearest := slices.MaxFunc(b.usable, func(a, b rules.Update) int {
 		return a.Envelope.GetSourceTime().AsTime().Compare(b.Envelope.GetSourceTime().AsTime())
 	})
 	source.SkewMs = rules.Skew(source.GetSkewMs(), first, now.Sub(nearest.Envelope.GetSourceTime().AsTime()))
+}
+
+// counts of a source, to be changed.
+func counts(source *reportingv1.DispatchSource) *reportingv1.SourceCounts {
+	if source.Counts == nil {
+		source.Counts = &reportingv1.SourceCounts{}
+	}
+	return source.Counts
 }

@@ -31,6 +31,8 @@ type Desk struct {
 	Followers []*feed.Follower
 	// AckPatience is how long a dispatch system may leave an acknowledgement unread, in machine time; 30 seconds when zero.
 	AckPatience time.Duration
+	// Outage is how long a stream waits for a database that is away, in machine time; 30 seconds when zero.
+	Outage time.Duration
 	// Validate checks a message against the rules written beside its fields.
 	Validate func(proto.Message) error
 	// Repairs mends items whose custody is broken.

@@ -33,12 +33,12 @@ type Dispatch struct {
 	reportingv1.UnimplementedDispatchServiceServer
 	*Desk
 
-	streams registry
+	streams streams
 }
 
 // NewDispatch serves the dispatch systems of a desk.
 func NewDispatch(d *Desk) *Dispatch {
-	return &Dispatch{Desk: d, streams: registry{open: map[string]*stream{}, drained: make(chan struct{})}}
+	return &Dispatch{Desk: d, streams: streams{open: map[string][]*stream{}, drained: make(chan struct{})}}
 }
 
 // sourceNamespace of the ids derived from the names of sources, so that each source has one row whoever makes it.
@@ -183,12 +183,17 @@ func (s *Dispatch) take(ctx context.Context, c *command.Change, source *reportin
 func (s *Dispatch) begin(ctx context.Context, source *reportingv1.DispatchSource, p *push) (rules.Spans, error) {
 	epoch := p.frames[0].GetEpoch()
 	if epoch < source.GetEpoch() {
-		return nil, fault.New(reportingv1.Reason_REASON_DISPATCH_EPOCH_STALE, "a higher epoch has begun",
-			"epoch", fmt.Sprint(epoch), "present", fmt.Sprint(source.GetEpoch()))
+		return nil, staleEpoch(epoch, source)
 	}
+	var spans rules.Spans
 	fresh := epoch > source.GetEpoch()
 	if fresh {
-		source.Epoch, source.DurableThrough = epoch, 0
+		var err error // an epoch that the operator took back has numbers when it comes again
+		if spans, err = store.SpansAbove(ctx, s.Engine.DB, source.GetSource(), epoch, 0); err != nil {
+			return nil, err
+		}
+		source.Epoch = epoch
+		source.DurableThrough, spans = spans.Advance(0)
 	}
 	if n := p.greatest(); n > source.GetDurableThrough()+aheadMost {
 		return nil, fault.New(reportingv1.Reason_REASON_DISPATCH_SEQUENCE_AHEAD, "send or void what is missing first, or begin a new epoch",
@@ -196,11 +201,16 @@ func (s *Dispatch) begin(ctx context.Context, source *reportingv1.DispatchSource
 	}
 	switch {
 	case fresh:
-		return nil, nil
+		return spans, nil
 	case p.version != 0 && p.version == source.GetVersion():
 		return slices.Clone(p.spans), nil
 	}
 	return store.SpansAbove(ctx, s.Engine.DB, source.GetSource(), source.GetEpoch(), source.GetDurableThrough())
+}
+
+func staleEpoch(epoch int64, source *reportingv1.DispatchSource) error {
+	return fault.New(reportingv1.Reason_REASON_DISPATCH_EPOCH_STALE, "another epoch counts now",
+		"epoch", fmt.Sprint(epoch), "present", fmt.Sprint(source.GetEpoch()))
 }
 
 // greatest number that is sent or given up.

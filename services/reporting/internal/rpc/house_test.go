@@ -70,6 +70,7 @@ type house struct {
 	address   string
 	desk      *rpc.Dispatch
 	refused   refusals
+	outage    time.Duration // of the replicas served from then on
 
 	mu    sync.Mutex
 	now   time.Time
@@ -91,7 +92,7 @@ func newHouseIn(t *testing.T, d *district.District) *house {
 	must(t, func() (err error) { h.authority, err = identity.OpenAuthority(h.dir, trustDomain); return })
 	h.database, h.vault = pgtest.New(t, store.Migrations()), pgtest.Database(t, store.VaultMigrations())
 	h.db = h.database.Open(t)
-	h.engine = &command.Engine{DB: h.db, Keys: h.keys("reporting", 7), Service: "reporting", Now: h.clock, Constraints: store.Constraints()}
+	h.engine = &command.Engine{DB: h.db, Keys: h.keys("reporting", 7), Service: "reporting", Now: h.clock, Constraints: store.Constraints(), Repeated: store.CountRepetitions(h.db)}
 	events := feed.NewServer(h.db, h.engine.Keys, feed.Limits{})
 	h.sequencer = feed.NewSequencer(h.db, events.Wake)
 	h.sweeper = custody.NewSweeper(h.db, h.clock, follow.Expiries(h.engine, h.tables, h.district)...)
@@ -177,7 +178,7 @@ func (h *house) serve(events *feed.Server) (address string, dispatch *rpc.Dispat
 	desk := &rpc.Desk{
 		Engine: h.engine, Tables: h.tables, Vault: &store.Vault{DB: h.vault, Keys: h.keys("vault", 9)}, District: h.district, Feed: events,
 		Repairs:     rpc.Repairs(h.engine, h.district, h.tables),
-		AckPatience: time.Second, Validate: func(m proto.Message) error { return validator.Validate(m) },
+		AckPatience: time.Second, Outage: h.outage, Validate: func(m proto.Message) error { return validator.Validate(m) },
 		Version: func(context.Context) (*accessv1.ServiceVersion, error) {
 			return &accessv1.ServiceVersion{Service: "reporting"}, nil
 		},
@@ -349,12 +350,12 @@ func (h *house) assessment() string {
 	return got.GetAssessmentId()
 }
 
-// tally counts the rows of every table of both databases.
+// tally counts the rows of every table of both databases but the count of repeated requests, which is no effect.
 func (h *house) tally() map[string]int {
 	h.t.Helper()
 	counts := map[string]int{}
 	for name, pool := range map[string]*pgxpool.Pool{"": h.db, "vault.": h.vault} {
-		rows, err := pool.Query(h.t.Context(), "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'goose_db_version'")
+		rows, err := pool.Query(h.t.Context(), "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('goose_db_version', 'repetition')")
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/identity"
 	"github.com/lianhu/lianhu/pkg/row"
@@ -21,7 +22,7 @@ type Integration struct {
 }
 
 // GetIntegration implements IntegrationService. Whom it is about is the certificate alone.
-func (s *Integration) GetIntegration(ctx context.Context, _ *reportingv1.GetIntegrationRequest) (*reportingv1.GetIntegrationResponse, error) {
+func (s *Integration) GetIntegration(ctx context.Context, req *reportingv1.GetIntegrationRequest) (*reportingv1.GetIntegrationResponse, error) {
 	caller := access.FromContext(ctx)
 	mine := &reportingv1.Integration{Unit: caller.Unit, System: caller.System, Contract: caller.Contract}
 	if !caller.CertificateExpires.IsZero() {
@@ -31,6 +32,17 @@ func (s *Integration) GetIntegration(ctx context.Context, _ *reportingv1.GetInte
 	var err error
 	if mine.Server, err = s.Version(ctx); err != nil {
 		return nil, err
+	}
+	if mine.RepeatedRequests, err = store.Repetitions(ctx, s.Engine.DB, command.CallFrom(ctx, req).Caller); err != nil {
+		return nil, err
+	}
+	name, _ := sourceOf(caller)
+	open, err := store.OpenStreams(ctx, s.Engine.DB, name)
+	if err != nil {
+		return nil, err
+	}
+	if mine.OpenStreams = open.Streams; open.Since != nil {
+		mine.StreamOpenTime = timestamppb.New(*open.Since)
 	}
 	return &reportingv1.GetIntegrationResponse{Integration: mine}, s.pushed(ctx, caller, mine)
 }

@@ -108,16 +108,18 @@ func (s *Operations) CloseGap(ctx context.Context, req *reportingv1.CloseGapRequ
 
 func (s *Operations) closeGap(ctx context.Context, c *command.Change, source *reportingv1.DispatchSource, req *reportingv1.CloseGapRequest) (*reportingv1.CloseGapResponse, error) {
 	if req.GetEpoch() != source.GetEpoch() {
-		return nil, fault.New(reportingv1.Reason_REASON_DISPATCH_EPOCH_STALE, "another epoch counts now",
-			"epoch", fmt.Sprint(req.GetEpoch()), "present", fmt.Sprint(source.GetEpoch()))
+		return nil, staleEpoch(req.GetEpoch(), source)
 	}
 	at := store.Position{Source: source.GetSource(), Epoch: source.GetEpoch()}
 	spans, err := store.SpansAbove(ctx, s.Engine.DB, at.Source, at.Epoch, source.GetDurableThrough())
 	if err != nil {
 		return nil, err
 	}
-	missing := spans.Missing(source.GetDurableThrough(), req.GetFrom(), req.GetTo())
-	if len(missing) == 0 || req.GetTo() >= spans.Greatest(source.GetDurableThrough()) {
+	var missing []int64
+	if req.GetTo() < spans.Greatest(source.GetDurableThrough()) {
+		missing = spans.Missing(source.GetDurableThrough(), req.GetFrom(), req.GetTo())
+	}
+	if len(missing) == 0 {
 		return nil, fault.New(reportingv1.Reason_REASON_DISPATCH_GAP_UNKNOWN, "no number is missing there", "source", source.GetSource())
 	}
 	given := store.GivenUp{Void: &reportingv1.Void{From: req.GetFrom(), To: req.GetTo(), Reason: req.GetReason()}, Numbers: missing}
@@ -130,6 +132,34 @@ func (s *Operations) closeGap(ctx context.Context, c *command.Change, source *re
 	source.DurableThrough, spans = spans.Advance(source.GetDurableThrough())
 	source.Counts.Voided += int64(len(missing))
 	return &reportingv1.CloseGapResponse{Hello: hello(source, spans), Closed: int32(len(missing))}, nil
+}
+
+// LowerEpoch implements ReportingOperationsService.
+func (s *Operations) LowerEpoch(ctx context.Context, req *reportingv1.LowerEpochRequest) (*reportingv1.LowerEpochResponse, error) {
+	if req.GetEpoch() >= req.GetMistakenEpoch() {
+		return nil, fault.Invalid("epoch", "must be lower than mistaken_epoch")
+	}
+	var spans rules.Spans
+	rule := func(c *command.Change, source *reportingv1.DispatchSource) (err error) {
+		c.Happened("epoch_lowered", unitOf(source.GetSource()))
+		if req.GetMistakenEpoch() != source.GetEpoch() {
+			return staleEpoch(req.GetMistakenEpoch(), source)
+		}
+		if spans, err = store.SpansAbove(ctx, s.Engine.DB, source.GetSource(), req.GetEpoch(), 0); err != nil {
+			return err
+		}
+		if err := store.StoreLowered(c, source, req.GetEpoch(), by(ctx), req.GetReason()); err != nil {
+			return err
+		}
+		source.Epoch = req.GetEpoch()
+		source.DurableThrough, spans = spans.Advance(0)
+		counts(source).GreatestSequence = spans.Greatest(source.GetDurableThrough())
+		return nil
+	}
+	return command.Update(ctx, s.Engine, command.CallFrom(ctx, req), s.Tables.Sources, sourceID(req.GetSource()), rule,
+		func(source *reportingv1.DispatchSource) *reportingv1.LowerEpochResponse {
+			return &reportingv1.LowerEpochResponse{Hello: hello(source, spans)}
+		})
 }
 
 // unitOf is the unit of a source.

@@ -1,16 +1,15 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
@@ -38,50 +37,27 @@ const (
 	commitBytes = 4 << 20
 	// commitWithin bounds one attempt to commit, and retryWithin all of them together while the database is away.
 	commitWithin, retryWithin = 30 * time.Second, 30 * time.Second
-	// lookEvery is how often an idle stream looks whether a newer one was opened at another replica.
+	// lookEvery is how often an idle stream says that it is open, and looks whether a newer one has sent something at another replica.
 	lookEvery = 5 * time.Second
+	// closeWithin bounds the last word to the database.
+	closeWithin = time.Second
 	// AckPatience is how long a source may leave an acknowledgement unread, where a desk sets nothing else.
 	AckPatience = 30 * time.Second
 )
 
-// registry knows the open stream of each source in this process.
-type registry struct {
-	mu      sync.Mutex
-	open    map[string]*stream
-	drained chan struct{}
-	drain   sync.Once
-}
-
-// Drain ends all streams: what they have received is stored and acknowledged, then they end with DRAINING.
-func (s *Dispatch) Drain() { s.streams.drain.Do(func() { close(s.streams.drained) }) }
-
-// enter makes a stream the one of its source and tells the one before it to go.
-func (r *registry) enter(st *stream) (leave func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if before := r.open[st.source]; before != nil {
-		close(before.evicted)
-	}
-	r.open[st.source] = st
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.open[st.source] == st {
-			delete(r.open, st.source)
-		}
-	}
-}
-
 // stream is one source's connection.
 type stream struct {
 	*Dispatch
-	// id of the stream; source is unit, colon, system, row the id of its record.
-	id, source, row string
-	call            command.Call
-	frames          <-chan received
-	acks            *acks
-	// evicted is closed when a newer stream of the source was opened in this process.
+	// source is unit, colon, system, and row the id of its record.
+	source, row string
+	// opening is the stream's place in the order of all streams, whichever replica they are at.
+	opening int64
+	call    command.Call
+	frames  <-chan received
+	acks    *acks
+	// evicted is closed when the stream has no more say, and writes is set once it has sent something; both by streams.
 	evicted chan struct{}
+	writes  bool
 	// room is given back when frames were stored.
 	room *semaphore.Weighted
 	// spans above the durable position while the source is at version.
@@ -100,45 +76,38 @@ type received struct {
 // ran. None waits for another longer than its room lasts.
 func (s *Dispatch) PushIncidentUpdates(wire grpc.BidiStreamingServer[reportingv1.PushIncidentUpdatesRequest, reportingv1.PushIncidentUpdatesResponse]) error {
 	ctx := wire.Context()
-	st := &stream{Dispatch: s, id: uuid.NewString(), evicted: make(chan struct{}), room: semaphore.NewWeighted(waitingBytes)}
+	st := &stream{Dispatch: s, evicted: make(chan struct{}), room: semaphore.NewWeighted(waitingBytes)}
 	st.source, st.row = sourceOf(access.FromContext(ctx))
 	st.call = command.CallFrom(ctx, &reportingv1.PushIncidentUpdatesRequest{})
 	st.call.Class, st.call.Recognised = abuseDetail, true
-	defer s.streams.enter(st)()
-	greeting, err := st.openSource(ctx)
+	var greeting *reportingv1.Hello
+	err := s.persist(ctx, func(ctx context.Context) (err error) {
+		greeting, err = st.open(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	st.acks = newAcks(wire.Send, greeting, s.patience(), st.source)
+	defer st.close(ctx)
+	defer s.streams.enter(st)()
+	st.acks = newAcks(wire.Send, greeting, cmp.Or(s.AckPatience, AckPatience), st.source)
 	st.frames = st.receive(ctx, wire.Recv)
 	err = st.run(ctx)
 	return st.acks.finish(ctx, err)
 }
 
-func (s *Dispatch) patience() time.Duration {
-	if s.AckPatience > 0 {
-		return s.AckPatience
+// open draws the stream's place in the order of streams and says where the source stands. It takes nobody's place: an attempt that the source
+// has given up and that arrives late looks just like this one, up to here.
+func (st *stream) open(ctx context.Context) (_ *reportingv1.Hello, err error) {
+	if st.opening == 0 {
+		if st.opening, err = store.OpenStream(ctx, st.Engine.DB, st.source); err != nil {
+			return nil, err
+		}
 	}
-	return AckPatience
-}
-
-// openSource makes this stream the one that may write for the source.
-func (st *stream) openSource(ctx context.Context) (*reportingv1.Hello, error) {
-	call := st.call
-	call.RequestID = uuid.NewString()
-	source, err := onSource(ctx, st.Dispatch, call, "connected", func(_ *command.Change, source *reportingv1.DispatchSource) error {
-		select {
-		case <-st.evicted: // while this one waited for its turn
-			return st.superseded()
-		default:
-		}
-		source.StreamId = st.id
-		if source.Counts == nil {
-			source.Counts = &reportingv1.SourceCounts{}
-		}
-		source.Counts.Streams++
-		return nil
-	}, func(source *reportingv1.DispatchSource) *reportingv1.DispatchSource { return source })
+	source, err := row.Get(ctx, st.Engine.DB, st.Engine.Keys, st.Tables.Sources, st.row)
+	if fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
+		return &reportingv1.Hello{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +116,13 @@ func (st *stream) openSource(ctx context.Context) (*reportingv1.Hello, error) {
 	}
 	st.version = source.GetVersion()
 	return hello(source, st.spans), nil
+}
+
+// close forgets the stream. What cannot be forgotten now is by itself, once nobody has seen it for a while.
+func (st *stream) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	_ = store.CloseStream(ctx, st.Engine.DB, st.opening)
 }
 
 // receive takes frames from the wire while there is room. It ends with the call: receiving from an ended one fails.
@@ -301,29 +277,42 @@ func (st *stream) store(ctx context.Context, frames []*reportingv1.PushIncidentU
 	return st.store(ctx, frames, true)
 }
 
-// commit stores frames in one command, again while the database is away, whether or not the source is still there to hear of it.
+// commit stores frames in one command, whether or not the source is still there to hear of it.
 func (st *stream) commit(ctx context.Context, frames []*reportingv1.PushIncidentUpdatesRequest, unprocessable bool) error {
 	// A trace of its own: the stream's would grow for hours.
 	ctx = trace.ContextWithSpanContext(context.WithoutCancel(ctx), trace.SpanContext{})
+	err := st.persist(ctx, func(ctx context.Context) error {
+		return st.attempt(ctx, &push{frames: frames, unprocessable: unprocessable, spans: st.spans, version: st.version})
+	})
+	if err == nil {
+		st.streams.wrote(st)
+	}
+	return err
+}
+
+// persist does something again while the database is away.
+func (s *Dispatch) persist(ctx context.Context, do func(context.Context) error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		bounded, cancel := context.WithTimeout(ctx, commitWithin)
 		defer cancel()
-		err := st.attempt(bounded, &push{frames: frames, unprocessable: unprocessable, spans: st.spans, version: st.version})
+		err := do(bounded)
 		if err != nil && !transient(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithMaxElapsedTime(retryWithin))
+	}, backoff.WithMaxElapsedTime(cmp.Or(s.Outage, retryWithin)))
 	return err
 }
 
+// attempt is the one place where it is decided which stream writes for the source: the one opened last of all that have ever sent something.
 func (st *stream) attempt(ctx context.Context, p *push) error {
-	call := st.call
-	call.RequestID = uuid.NewString()
-	source, err := command.Update(ctx, st.Engine, call, st.Tables.Sources, st.row, func(c *command.Change, source *reportingv1.DispatchSource) error {
-		c.Happened("advanced")
-		if source.GetStreamId() != st.id {
+	source, err := onSource(ctx, st.Dispatch, st.call, "advanced", func(c *command.Change, source *reportingv1.DispatchSource) error {
+		switch opening := source.GetOpening(); {
+		case opening > st.opening:
 			return st.superseded()
+		case opening < st.opening:
+			source.Opening = st.opening
+			counts(source).Streams++
 		}
 		return st.take(ctx, c, source, p)
 	}, func(source *reportingv1.DispatchSource) *reportingv1.DispatchSource { return source })
@@ -341,15 +330,17 @@ func transient(err error) bool {
 		postgres.IsConnection(err) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// current refuses when a newer stream of the source was opened anywhere.
+// current says that the stream is still open, and refuses when a newer one of the source has sent something anywhere.
 func (st *stream) current(ctx context.Context) error {
+	// A database that is away ends no idle stream.
+	_ = store.SeeStream(ctx, st.Engine.DB, st.source, st.opening)
 	source, err := row.Get(ctx, st.Engine.DB, st.Engine.Keys, st.Tables.Sources, st.row)
-	if err == nil && source.GetStreamId() != st.id {
+	if err == nil && source.GetOpening() > st.opening {
 		return st.superseded()
 	}
-	return nil // a database that is away ends no idle stream
+	return nil
 }
 
 func (st *stream) superseded() error {
-	return fault.New(reportingv1.Reason_REASON_DISPATCH_STREAM_SUPERSEDED, "a newer stream of this source is open", "source", st.source)
+	return fault.New(reportingv1.Reason_REASON_DISPATCH_STREAM_SUPERSEDED, "a newer stream of this source has taken over", "source", st.source)
 }

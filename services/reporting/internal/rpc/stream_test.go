@@ -13,9 +13,6 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/lianhu/lianhu/pkg/client"
-	"github.com/lianhu/lianhu/pkg/feed"
-	"github.com/lianhu/lianhu/pkg/identity"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
@@ -227,47 +224,6 @@ func TestAnEnvelopeThatBreaksARuleIsQuarantinedUnderItsNumber(t *testing.T) {
 	if got := h.incident("J1"); got.GetIncidentVersion() != 1 {
 		t.Errorf("the incident is at version %d: a quarantined update was taken", got.GetIncidentVersion())
 	}
-	h.wantPromises()
-}
-
-func TestANewerStreamTakesThePlaceOfTheOlder(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	content := &reportingv1.IncidentContent{Division: village}
-	older, _ := h.connect()
-	older.send(1, h.update(1, "J1", 1, content))
-	older.until(through(1))
-	newer, greeting := h.connect()
-	if greeting.GetDurableThrough() != 1 {
-		t.Errorf("greeted with %v", greeting)
-	}
-	if r := refusalOf(t, older.end()); r.reason != "DISPATCH_STREAM_SUPERSEDED" || r.metadata["source"] != "police:dispatch" {
-		t.Errorf("the older stream ended with %+v", r)
-	}
-	newer.send(1, h.update(2, "J1", 2, content))
-	newer.until(through(2))
-
-	address, _ := h.serve(feed.NewServer(h.db, h.engine.Keys, feed.Limits{}))
-	elsewhere, err := client.Dial(address, client.Options{Identity: h.source(identityOf("police:dispatch")), Peer: identity.OfService(trustDomain, "reporting")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = elsewhere.Close() }()
-	third, _ := h.connectTo(reportingv1.NewDispatchServiceClient(elsewhere))
-	newer.send(1, h.update(3, "J1", 3, content)) // whatever an evicted stream still sends has no effect
-	if r := refusalOf(t, newer.end()); r.reason != "DISPATCH_STREAM_SUPERSEDED" {
-		t.Errorf("the stream at the other replica ended with %+v", r)
-	}
-	third.send(1, h.update(3, "J1", 4, content))
-	if _, apart := third.until(through(3)); len(apart) != 0 {
-		t.Errorf("the number was spent already: %v", apart)
-	}
-	idle, _ := h.connect()
-	if r := refusalOf(t, third.end()); r.reason != "DISPATCH_STREAM_SUPERSEDED" { // it looks by itself
-		t.Errorf("the idle stream ended with %+v", r)
-	}
-	idle.send(1, h.update(4, "J1", 5, content))
-	idle.until(through(4))
 	h.wantPromises()
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
@@ -60,7 +59,7 @@ func readPayload(d *district.District, validate func(proto.Message) error, u *re
 	content := &reportingv1.IncidentContent{}
 	var err error
 	if u.GetPayloadFormat() == reportingv1.PayloadFormat_PAYLOAD_FORMAT_JSON {
-		err = protojson.Unmarshal(u.GetPayload(), content)
+		err = readJSON(u.GetPayload(), content)
 	} else {
 		err = proto.Unmarshal(u.GetPayload(), content)
 	}

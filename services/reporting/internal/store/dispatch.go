@@ -159,6 +159,18 @@ func StoreVoids(c *command.Change, at Position, by string, voids []GivenUp) erro
 	return nil
 }
 
+// StoreLowered adds to the journal that an epoch was begun by mistake.
+func StoreLowered(c *command.Change, source *reportingv1.DispatchSource, epoch int64, by rules.Actor, reason string) error {
+	why, err := c.Engine.Keys.Seal(seal.Place{Table: "dispatch_epoch", ID: source.GetSource(), Class: accessv1.DataClass_DATA_CLASS_PERSONAL}, []byte(reason))
+	if err != nil {
+		return err
+	}
+	c.Exec(`INSERT INTO dispatch_epoch (source, mistaken_epoch, durable_through, epoch, lowered_by, officer, lower_time, sealed_personal)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		source.GetSource(), source.GetEpoch(), source.GetDurableThrough(), epoch, by.Unit, by.Officer, c.Now, why)
+	return nil
+}
+
 func sealUpdate(keys *seal.Keys, at Position, u *reportingv1.IncidentUpdate) ([]byte, error) {
 	plain, err := proto.Marshal(u)
 	if err != nil {

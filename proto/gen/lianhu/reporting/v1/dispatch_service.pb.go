@@ -31,7 +31,8 @@ type PayloadFormat int32
 const (
 	// IncidentContent in binary protobuf.
 	PayloadFormat_PAYLOAD_FORMAT_UNSPECIFIED PayloadFormat = 0
-	// IncidentContent in protobuf's JSON form, UTF-8.
+	// IncidentContent in protobuf's JSON form, UTF-8. In either form a field that the service does not know is passed over; see
+	// SourceCounts.unknown_fields.
 	PayloadFormat_PAYLOAD_FORMAT_JSON PayloadFormat = 1
 )
 
@@ -569,8 +570,6 @@ type DispatchSource struct {
 	Epoch int64 `protobuf:"varint,11,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Every number up to this one is stored, quarantined or voided.
 	DurableThrough int64 `protobuf:"varint,12,opt,name=durable_through,json=durableThrough,proto3" json:"durable_through,omitempty"`
-	// Stream that may write for the source now, a UUID; the newest one opened.
-	StreamId string `protobuf:"bytes,13,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	// What the source sent so far, for GetIntegration.
 	Counts *SourceCounts `protobuf:"bytes,14,opt,name=counts,proto3" json:"counts,omitempty"`
 	// Skew of the source's clock, in milliseconds; see Integration.skew_ms.
@@ -578,7 +577,9 @@ type DispatchSource struct {
 	// Business time of the last update or void taken.
 	LastTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
 	// Contract the last stream or batch that said one spoke; see Integration.push_contract.
-	Contract      string `protobuf:"bytes,17,opt,name=contract,proto3" json:"contract,omitempty"`
+	Contract string `protobuf:"bytes,17,opt,name=contract,proto3" json:"contract,omitempty"`
+	// Place, in the order of all openings, of the stream that writes for the source: the one opened last of those that have sent something.
+	Opening       int64 `protobuf:"varint,18,opt,name=opening,proto3" json:"opening,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,13 +684,6 @@ func (x *DispatchSource) GetDurableThrough() int64 {
 	return 0
 }
 
-func (x *DispatchSource) GetStreamId() string {
-	if x != nil {
-		return x.StreamId
-	}
-	return ""
-}
-
 func (x *DispatchSource) GetCounts() *SourceCounts {
 	if x != nil {
 		return x.Counts
@@ -718,6 +712,13 @@ func (x *DispatchSource) GetContract() string {
 	return ""
 }
 
+func (x *DispatchSource) GetOpening() int64 {
+	if x != nil {
+		return x.Opening
+	}
+	return 0
+}
+
 // SourceCounts counts what a source sent, over all its epochs.
 type SourceCounts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -727,12 +728,15 @@ type SourceCounts struct {
 	RepeatedUpdates int64 `protobuf:"varint,2,opt,name=repeated_updates,json=repeatedUpdates,proto3" json:"repeated_updates,omitempty"`
 	// Numbers voided.
 	Voided int64 `protobuf:"varint,3,opt,name=voided,proto3" json:"voided,omitempty"`
-	// Streams opened.
+	// Streams over which something was sent.
 	Streams int64 `protobuf:"varint,4,opt,name=streams,proto3" json:"streams,omitempty"`
 	// Greatest number seen in the present epoch.
 	GreatestSequence int64 `protobuf:"varint,5,opt,name=greatest_sequence,json=greatestSequence,proto3" json:"greatest_sequence,omitempty"`
 	// Codes in the updates told to incidents that the district's table did not have then.
-	UnknownCodes  int64 `protobuf:"varint,6,opt,name=unknown_codes,json=unknownCodes,proto3" json:"unknown_codes,omitempty"`
+	UnknownCodes int64 `protobuf:"varint,6,opt,name=unknown_codes,json=unknownCodes,proto3" json:"unknown_codes,omitempty"`
+	// Updates told to incidents that held fields the contract of the service does not have: a newer sender's, or misspelt ones. They are kept
+	// with the update as it was sent and otherwise passed over.
+	UnknownFields int64 `protobuf:"varint,7,opt,name=unknown_fields,json=unknownFields,proto3" json:"unknown_fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -805,6 +809,13 @@ func (x *SourceCounts) GetGreatestSequence() int64 {
 func (x *SourceCounts) GetUnknownCodes() int64 {
 	if x != nil {
 		return x.UnknownCodes
+	}
+	return 0
+}
+
+func (x *SourceCounts) GetUnknownFields() int64 {
+	if x != nil {
+		return x.UnknownFields
 	}
 	return 0
 }
@@ -895,7 +906,7 @@ func (x *GetDispatchPositionResponse) GetHello() *Hello {
 // PushIncidentUpdatesRequest is one frame of a stream.
 type PushIncidentUpdatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Epoch of the numbers of this frame; not lower than the present one. A higher one begins numbering anew at 1.
+	// Epoch of the numbers of this frame, from 1 to 9007199254740991; not lower than the present one. A higher one begins numbering anew at 1.
 	Epoch int64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Updates in any order, at most 200. Each is judged by itself: one that breaks a rule is quarantined, a number that stands twice is
 	// taken as if it came again.
@@ -1051,7 +1062,7 @@ type PushIncidentUpdateBatchRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Only check: same errors, no effect, an empty answer.
 	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// Epoch of the numbers; not lower than the present one. A higher one begins numbering anew at 1.
+	// Epoch of the numbers, from 1 to 9007199254740991; not lower than the present one. A higher one begins numbering anew at 1.
 	Epoch int64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Updates in any order, at most 500. Each is judged by itself: one that breaks a rule is quarantined and does not fail the batch, a
 	// number that stands twice is taken as if it came again.
@@ -1214,7 +1225,7 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\x14CAUSE_REPORT_UNKNOWN\x10\x05\x12\x10\n" +
 	"\fCAUSE_VOIDED\x10\x06\x12\x1a\n" +
 	"\x16CAUSE_TIME_IMPLAUSIBLE\x10\a\x12\x17\n" +
-	"\x13CAUSE_UNPROCESSABLE\x10\b\"\xf8\x04\n" +
+	"\x13CAUSE_UNPROCESSABLE\x10\b\"\xfb\x04\n" +
 	"\x0eDispatchSource\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -1228,36 +1239,37 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\x06source\x18\n" +
 	" \x01(\tB\x04\xf0\xd2%\x02R\x06source\x12\x1a\n" +
 	"\x05epoch\x18\v \x01(\x03B\x04\xf0\xd2%\x02R\x05epoch\x12-\n" +
-	"\x0fdurable_through\x18\f \x01(\x03B\x04\xf0\xd2%\x02R\x0edurableThrough\x12!\n" +
-	"\tstream_id\x18\r \x01(\tB\x04\xf0\xd2%\x02R\bstreamId\x12?\n" +
+	"\x0fdurable_through\x18\f \x01(\x03B\x04\xf0\xd2%\x02R\x0edurableThrough\x12?\n" +
 	"\x06counts\x18\x0e \x01(\v2!.lianhu.reporting.v1.SourceCountsB\x04\xf0\xd2%\x02R\x06counts\x12\x1d\n" +
 	"\askew_ms\x18\x0f \x01(\x03B\x04\xf0\xd2%\x02R\x06skewMs\x12=\n" +
 	"\tlast_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blastTime\x12 \n" +
-	"\bcontract\x18\x11 \x01(\tB\x04\xf0\xd2%\x02R\bcontract\"\xfb\x01\n" +
+	"\bcontract\x18\x11 \x01(\tB\x04\xf0\xd2%\x02R\bcontract\x12\x1e\n" +
+	"\aopening\x18\x12 \x01(\x03B\x04\xf0\xd2%\x02R\aopeningJ\x04\b\r\x10\x0e\"\xa8\x02\n" +
 	"\fSourceCounts\x12\x1e\n" +
 	"\aupdates\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\aupdates\x12/\n" +
 	"\x10repeated_updates\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x0frepeatedUpdates\x12\x1c\n" +
 	"\x06voided\x18\x03 \x01(\x03B\x04\xf0\xd2%\x02R\x06voided\x12\x1e\n" +
 	"\astreams\x18\x04 \x01(\x03B\x04\xf0\xd2%\x02R\astreams\x121\n" +
 	"\x11greatest_sequence\x18\x05 \x01(\x03B\x04\xf0\xd2%\x02R\x10greatestSequence\x12)\n" +
-	"\runknown_codes\x18\x06 \x01(\x03B\x04\xf0\xd2%\x02R\funknownCodes\"\x1c\n" +
+	"\runknown_codes\x18\x06 \x01(\x03B\x04\xf0\xd2%\x02R\funknownCodes\x12+\n" +
+	"\x0eunknown_fields\x18\a \x01(\x03B\x04\xf0\xd2%\x02R\runknownFields\"\x1c\n" +
 	"\x1aGetDispatchPositionRequest\"U\n" +
 	"\x1bGetDispatchPositionResponse\x126\n" +
-	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\"\xc9\x01\n" +
-	"\x1aPushIncidentUpdatesRequest\x12!\n" +
-	"\x05epoch\x18\x01 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x05epoch\x12I\n" +
+	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\"\xd2\x01\n" +
+	"\x1aPushIncidentUpdatesRequest\x12*\n" +
+	"\x05epoch\x18\x01 \x01(\x03B\x14\xbaH\r\"\v\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x01\xf0\xd2%\x02R\x05epoch\x12I\n" +
 	"\aupdates\x18\x02 \x03(\v2#.lianhu.reporting.v1.IncidentUpdateB\n" +
 	"\xbaH\x03\xd8\x01\x03\xf0\xd2%\x05R\aupdates\x12=\n" +
 	"\x05voids\x18\x03 \x03(\v2\x19.lianhu.reporting.v1.VoidB\f\xbaH\x05\x92\x01\x02\x10d\xf0\xd2%\x02R\x05voids\"\x92\x01\n" +
 	"\x1bPushIncidentUpdatesResponse\x128\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02H\x00R\x05hello\x122\n" +
 	"\x03ack\x18\x02 \x01(\v2\x18.lianhu.reporting.v1.AckB\x04\xf0\xd2%\x02H\x00R\x03ackB\x05\n" +
-	"\x03say\"\xa8\x02\n" +
+	"\x03say\"\xb1\x02\n" +
 	"\x1ePushIncidentUpdateBatchRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
-	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12!\n" +
-	"\x05epoch\x18\x04 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x05epoch\x12I\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12*\n" +
+	"\x05epoch\x18\x04 \x01(\x03B\x14\xbaH\r\"\v\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x01\xf0\xd2%\x02R\x05epoch\x12I\n" +
 	"\aupdates\x18\x05 \x03(\v2#.lianhu.reporting.v1.IncidentUpdateB\n" +
 	"\xbaH\x03\xd8\x01\x03\xf0\xd2%\x05R\aupdates\x12=\n" +
 	"\x05voids\x18\x06 \x03(\v2\x19.lianhu.reporting.v1.VoidB\f\xbaH\x05\x92\x01\x02\x10d\xf0\xd2%\x02R\x05voids\"S\n" +

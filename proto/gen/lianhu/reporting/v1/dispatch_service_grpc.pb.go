@@ -43,8 +43,9 @@ type DispatchServiceClient interface {
 	// acknowledgements, each after the commit of what it acknowledges. The server receives no more than it can store: HTTP/2's flow control
 	// is the backpressure. Callable by: dispatch.
 	//
-	// A newer stream of the same source takes the place of the older one. When the server stops, the stream ends with DRAINING after a last
-	// acknowledgement: connect again at once. When the source closes its side, what was received is stored and acknowledged, and the stream ends
+	// A newer stream of the same source takes the place of the older ones with the first frame it sends; which is newer is decided by when the
+	// service opened it, whichever replica that was. A stream that has sent nothing takes nobody's place, so an attempt that was given up and
+	// arrives late does no harm. When the server stops, the stream ends with DRAINING after a last acknowledgement: connect again at once. When the source closes its side, what was received is stored and acknowledged, and the stream ends
 	// well. However it ends, only what was acknowledged is certain; the next Hello tells the rest.
 	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`.
 	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_STREAM_SUPERSEDED, DISPATCH_FRAME_UNREADABLE, DISPATCH_SEQUENCE_AHEAD, DISPATCH_ACKS_UNREAD,
@@ -119,8 +120,9 @@ type DispatchServiceServer interface {
 	// acknowledgements, each after the commit of what it acknowledges. The server receives no more than it can store: HTTP/2's flow control
 	// is the backpressure. Callable by: dispatch.
 	//
-	// A newer stream of the same source takes the place of the older one. When the server stops, the stream ends with DRAINING after a last
-	// acknowledgement: connect again at once. When the source closes its side, what was received is stored and acknowledged, and the stream ends
+	// A newer stream of the same source takes the place of the older ones with the first frame it sends; which is newer is decided by when the
+	// service opened it, whichever replica that was. A stream that has sent nothing takes nobody's place, so an attempt that was given up and
+	// arrives late does no harm. When the server stops, the stream ends with DRAINING after a last acknowledgement: connect again at once. When the source closes its side, what was received is stored and acknowledged, and the stream ends
 	// well. However it ends, only what was acknowledged is certain; the next Hello tells the rest.
 	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`.
 	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_STREAM_SUPERSEDED, DISPATCH_FRAME_UNREADABLE, DISPATCH_SEQUENCE_AHEAD, DISPATCH_ACKS_UNREAD,

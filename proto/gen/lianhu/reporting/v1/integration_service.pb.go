@@ -130,7 +130,7 @@ type Integration struct {
 	DurableThrough int64 `protobuf:"varint,12,opt,name=durable_through,json=durableThrough,proto3" json:"durable_through,omitempty"`
 	// Missing ranges above durable_through and below the greatest number known; the first 100.
 	Gaps []*SequenceRange `protobuf:"bytes,13,rep,name=gaps,proto3" json:"gaps,omitempty"`
-	// What was sent, repeated and voided, and streams opened.
+	// What was sent, repeated and voided, and over how many streams.
 	Counts *SourceCounts `protobuf:"bytes,14,opt,name=counts,proto3" json:"counts,omitempty"`
 	// Updates kept apart over all epochs, by cause.
 	Quarantine []*QuarantineCount `protobuf:"bytes,15,rep,name=quarantine,proto3" json:"quarantine,omitempty"`
@@ -140,9 +140,17 @@ type Integration struct {
 	// Business time of the last update or void taken.
 	LastTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
 	// Contract the last stream or batch that said one spoke.
-	PushContract  string `protobuf:"bytes,18,opt,name=push_contract,json=pushContract,proto3" json:"push_contract,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PushContract string `protobuf:"bytes,18,opt,name=push_contract,json=pushContract,proto3" json:"push_contract,omitempty"`
+	// Streams of the source that are open now; more than one means a sender that leaves streams behind, or two senders with one certificate.
+	// Those of a server that was killed count for 15 seconds more.
+	OpenStreams int32 `protobuf:"varint,19,opt,name=open_streams,json=openStreams,proto3" json:"open_streams,omitempty"`
+	// When the newest of them was opened, in machine time; absent when none is open.
+	StreamOpenTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=stream_open_time,json=streamOpenTime,proto3" json:"stream_open_time,omitempty"`
+	// Calls of this service that came again with a request_id already done and were answered from the first time, over all methods. Reports
+	// are not among them: who reported is known to the vault alone. Numbers that came again are counted in `counts`.
+	RepeatedRequests int64 `protobuf:"varint,21,opt,name=repeated_requests,json=repeatedRequests,proto3" json:"repeated_requests,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Integration) Reset() {
@@ -280,6 +288,27 @@ func (x *Integration) GetPushContract() string {
 	return ""
 }
 
+func (x *Integration) GetOpenStreams() int32 {
+	if x != nil {
+		return x.OpenStreams
+	}
+	return 0
+}
+
+func (x *Integration) GetStreamOpenTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StreamOpenTime
+	}
+	return nil
+}
+
+func (x *Integration) GetRepeatedRequests() int64 {
+	if x != nil {
+		return x.RepeatedRequests
+	}
+	return 0
+}
+
 // QuarantineCount counts the updates kept apart for one cause.
 type QuarantineCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -360,7 +389,7 @@ const file_lianhu_reporting_v1_integration_service_proto_rawDesc = "" +
 	"-lianhu/reporting/v1/integration_service.proto\x12\x13lianhu.reporting.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a*lianhu/reporting/v1/dispatch_service.proto\"\x17\n" +
 	"\x15GetIntegrationRequest\"b\n" +
 	"\x16GetIntegrationResponse\x12H\n" +
-	"\vintegration\x18\x01 \x01(\v2 .lianhu.reporting.v1.IntegrationB\x04\xf0\xd2%\x02R\vintegration\"\xf8\x05\n" +
+	"\vintegration\x18\x01 \x01(\v2 .lianhu.reporting.v1.IntegrationB\x04\xf0\xd2%\x02R\vintegration\"\xa0\a\n" +
 	"\vIntegration\x12\x18\n" +
 	"\x04unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1c\n" +
 	"\x06system\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x06system\x12X\n" +
@@ -379,7 +408,10 @@ const file_lianhu_reporting_v1_integration_service_proto_rawDesc = "" +
 	"quarantine\x12\x1d\n" +
 	"\askew_ms\x18\x10 \x01(\x03B\x04\xf0\xd2%\x02R\x06skewMs\x12=\n" +
 	"\tlast_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blastTime\x12)\n" +
-	"\rpush_contract\x18\x12 \x01(\tB\x04\xf0\xd2%\x02R\fpushContract\"\xb3\x01\n" +
+	"\rpush_contract\x18\x12 \x01(\tB\x04\xf0\xd2%\x02R\fpushContract\x12'\n" +
+	"\fopen_streams\x18\x13 \x01(\x05B\x04\xf0\xd2%\x02R\vopenStreams\x12J\n" +
+	"\x10stream_open_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x0estreamOpenTime\x121\n" +
+	"\x11repeated_requests\x18\x15 \x01(\x03B\x04\xf0\xd2%\x02R\x10repeatedRequests\"\xb3\x01\n" +
 	"\x0fQuarantineCount\x12B\n" +
 	"\x05cause\x18\x01 \x01(\x0e2&.lianhu.reporting.v1.Quarantined.CauseB\x04\xf0\xd2%\x02R\x05cause\x12\x18\n" +
 	"\x04open\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x04open\x12 \n" +
@@ -414,21 +446,22 @@ var file_lianhu_reporting_v1_integration_service_proto_goTypes = []any{
 	(Quarantined_Cause)(0),         // 8: lianhu.reporting.v1.Quarantined.Cause
 }
 var file_lianhu_reporting_v1_integration_service_proto_depIdxs = []int32{
-	2, // 0: lianhu.reporting.v1.GetIntegrationResponse.integration:type_name -> lianhu.reporting.v1.Integration
-	4, // 1: lianhu.reporting.v1.Integration.certificate_expire_time:type_name -> google.protobuf.Timestamp
-	5, // 2: lianhu.reporting.v1.Integration.server:type_name -> lianhu.access.v1.ServiceVersion
-	6, // 3: lianhu.reporting.v1.Integration.gaps:type_name -> lianhu.reporting.v1.SequenceRange
-	7, // 4: lianhu.reporting.v1.Integration.counts:type_name -> lianhu.reporting.v1.SourceCounts
-	3, // 5: lianhu.reporting.v1.Integration.quarantine:type_name -> lianhu.reporting.v1.QuarantineCount
-	4, // 6: lianhu.reporting.v1.Integration.last_time:type_name -> google.protobuf.Timestamp
-	8, // 7: lianhu.reporting.v1.QuarantineCount.cause:type_name -> lianhu.reporting.v1.Quarantined.Cause
-	0, // 8: lianhu.reporting.v1.IntegrationService.GetIntegration:input_type -> lianhu.reporting.v1.GetIntegrationRequest
-	1, // 9: lianhu.reporting.v1.IntegrationService.GetIntegration:output_type -> lianhu.reporting.v1.GetIntegrationResponse
-	9, // [9:10] is the sub-list for method output_type
-	8, // [8:9] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	2,  // 0: lianhu.reporting.v1.GetIntegrationResponse.integration:type_name -> lianhu.reporting.v1.Integration
+	4,  // 1: lianhu.reporting.v1.Integration.certificate_expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 2: lianhu.reporting.v1.Integration.server:type_name -> lianhu.access.v1.ServiceVersion
+	6,  // 3: lianhu.reporting.v1.Integration.gaps:type_name -> lianhu.reporting.v1.SequenceRange
+	7,  // 4: lianhu.reporting.v1.Integration.counts:type_name -> lianhu.reporting.v1.SourceCounts
+	3,  // 5: lianhu.reporting.v1.Integration.quarantine:type_name -> lianhu.reporting.v1.QuarantineCount
+	4,  // 6: lianhu.reporting.v1.Integration.last_time:type_name -> google.protobuf.Timestamp
+	4,  // 7: lianhu.reporting.v1.Integration.stream_open_time:type_name -> google.protobuf.Timestamp
+	8,  // 8: lianhu.reporting.v1.QuarantineCount.cause:type_name -> lianhu.reporting.v1.Quarantined.Cause
+	0,  // 9: lianhu.reporting.v1.IntegrationService.GetIntegration:input_type -> lianhu.reporting.v1.GetIntegrationRequest
+	1,  // 10: lianhu.reporting.v1.IntegrationService.GetIntegration:output_type -> lianhu.reporting.v1.GetIntegrationResponse
+	10, // [10:11] is the sub-list for method output_type
+	9,  // [9:10] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_integration_service_proto_init() }

@@ -812,6 +812,143 @@ func (x *CloseGapResponse) GetClosed() int32 {
 	return 0
 }
 
+// LowerEpochRequest names the epoch that was begun by mistake and the one that is to count again.
+type LowerEpochRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Source: unit, colon, system.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// Epoch that was begun by mistake; the one that counts now.
+	MistakenEpoch int64 `protobuf:"varint,5,opt,name=mistaken_epoch,json=mistakenEpoch,proto3" json:"mistaken_epoch,omitempty"`
+	// Epoch that is to count again, lower than the mistaken one.
+	Epoch int64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Why, 1 to 200 characters, without personal data.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LowerEpochRequest) Reset() {
+	*x = LowerEpochRequest{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LowerEpochRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LowerEpochRequest) ProtoMessage() {}
+
+func (x *LowerEpochRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LowerEpochRequest.ProtoReflect.Descriptor instead.
+func (*LowerEpochRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *LowerEpochRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *LowerEpochRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *LowerEpochRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *LowerEpochRequest) GetMistakenEpoch() int64 {
+	if x != nil {
+		return x.MistakenEpoch
+	}
+	return 0
+}
+
+func (x *LowerEpochRequest) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *LowerEpochRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// LowerEpochResponse is where the source stands afterwards.
+type LowerEpochResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the source stands.
+	Hello         *Hello `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LowerEpochResponse) Reset() {
+	*x = LowerEpochResponse{}
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LowerEpochResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LowerEpochResponse) ProtoMessage() {}
+
+func (x *LowerEpochResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LowerEpochResponse.ProtoReflect.Descriptor instead.
+func (*LowerEpochResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *LowerEpochResponse) GetHello() *Hello {
+	if x != nil {
+		return x.Hello
+	}
+	return nil
+}
+
 // RepairCustodyRequest names the item, what is broken and what is set.
 type RepairCustodyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -829,7 +966,7 @@ type RepairCustodyRequest struct {
 
 func (x *RepairCustodyRequest) Reset() {
 	*x = RepairCustodyRequest{}
-	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +978,7 @@ func (x *RepairCustodyRequest) String() string {
 func (*RepairCustodyRequest) ProtoMessage() {}
 
 func (x *RepairCustodyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +991,7 @@ func (x *RepairCustodyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairCustodyRequest.ProtoReflect.Descriptor instead.
 func (*RepairCustodyRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{12}
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RepairCustodyRequest) GetRequestId() string {
@@ -896,7 +1033,7 @@ type RepairCustodyResponse struct {
 
 func (x *RepairCustodyResponse) Reset() {
 	*x = RepairCustodyResponse{}
-	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1045,7 @@ func (x *RepairCustodyResponse) String() string {
 func (*RepairCustodyResponse) ProtoMessage() {}
 
 func (x *RepairCustodyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_operations_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1058,7 @@ func (x *RepairCustodyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairCustodyResponse.ProtoReflect.Descriptor instead.
 func (*RepairCustodyResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{13}
+	return file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RepairCustodyResponse) GetStanding() *v11.Standing {
@@ -992,7 +1129,17 @@ const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
 	"\x06reason\x18\b \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xd2%\x03R\x06reason\"h\n" +
 	"\x10CloseGapResponse\x126\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\x12\x1c\n" +
-	"\x06closed\x18\x02 \x01(\x05B\x04\xf0\xd2%\x02R\x06closed\"\xd1\x01\n" +
+	"\x06closed\x18\x02 \x01(\x05B\x04\xf0\xd2%\x02R\x06closed\"\x95\x02\n" +
+	"\x11LowerEpochRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12&\n" +
+	"\x06source\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xd2%\x02R\x06source\x122\n" +
+	"\x0emistaken_epoch\x18\x05 \x01(\x03B\v\xbaH\x04\"\x02(\x02\xf0\xd2%\x02R\rmistakenEpoch\x12!\n" +
+	"\x05epoch\x18\x06 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x05epoch\x12&\n" +
+	"\x06reason\x18\a \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xd2%\x03R\x06reason\"L\n" +
+	"\x12LowerEpochResponse\x126\n" +
+	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\"\xd1\x01\n" +
 	"\x14RepairCustodyRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1001,8 +1148,7 @@ const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
 	"\x06repair\x18\x04 \x01(\v2\x19.lianhu.custody.v1.RepairB\n" +
 	"\xbaH\x03\xc8\x01\x01\xf0\xd2%\x02R\x06repair\"V\n" +
 	"\x15RepairCustodyResponse\x12=\n" +
-	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding2\xc1\n" +
-	"\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding2\xe2\v\n" +
 	"\x1aReportingOperationsService\x12\xb1\x01\n" +
 	"\x10ListParkedEvents\x12,.lianhu.reporting.v1.ListParkedEventsRequest\x1a-.lianhu.reporting.v1.ListParkedEventsResponse\"@\xea\xd2%\x17\n" +
 	"\x15operate.parked_events\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/reporting/parkedEvents\x90\x02\x01\x12\xb7\x01\n" +
@@ -1015,7 +1161,10 @@ const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
 	"\x11RejectQuarantined\x12-.lianhu.reporting.v1.RejectQuarantinedRequest\x1a..lianhu.reporting.v1.RejectQuarantinedResponse\"q\xea\xd2%+\n" +
 	"\x12operate.quarantine\x1a\x15quarantined_update_id\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/reporting/quarantine/{quarantined_update_id}:reject\x12\x94\x01\n" +
 	"\bCloseGap\x12$.lianhu.reporting.v1.CloseGapRequest\x1a%.lianhu.reporting.v1.CloseGapResponse\";\xea\xd2%\r\n" +
-	"\voperate.gap\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/reporting/dispatch:closeGap\x12\xa4\x01\n" +
+	"\voperate.gap\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/reporting/dispatch:closeGap\x12\x9e\x01\n" +
+	"\n" +
+	"LowerEpoch\x12&.lianhu.reporting.v1.LowerEpochRequest\x1a'.lianhu.reporting.v1.LowerEpochResponse\"?\xea\xd2%\x0f\n" +
+	"\roperate.epoch\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/reporting/dispatch:lowerEpoch\x12\xa4\x01\n" +
 	"\rRepairCustody\x12).lianhu.reporting.v1.RepairCustodyRequest\x1a*.lianhu.reporting.v1.RepairCustodyResponse\"<\xea\xd2%\x11\n" +
 	"\x0foperate.custody\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/reporting/custody:repairBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
@@ -1031,7 +1180,7 @@ func file_lianhu_reporting_v1_operations_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_operations_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_operations_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_lianhu_reporting_v1_operations_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_lianhu_reporting_v1_operations_service_proto_goTypes = []any{
 	(*ListParkedEventsRequest)(nil),   // 0: lianhu.reporting.v1.ListParkedEventsRequest
 	(*ListParkedEventsResponse)(nil),  // 1: lianhu.reporting.v1.ListParkedEventsResponse
@@ -1045,47 +1194,52 @@ var file_lianhu_reporting_v1_operations_service_proto_goTypes = []any{
 	(*RejectQuarantinedResponse)(nil), // 9: lianhu.reporting.v1.RejectQuarantinedResponse
 	(*CloseGapRequest)(nil),           // 10: lianhu.reporting.v1.CloseGapRequest
 	(*CloseGapResponse)(nil),          // 11: lianhu.reporting.v1.CloseGapResponse
-	(*RepairCustodyRequest)(nil),      // 12: lianhu.reporting.v1.RepairCustodyRequest
-	(*RepairCustodyResponse)(nil),     // 13: lianhu.reporting.v1.RepairCustodyResponse
-	(*v1.ParkedEvent)(nil),            // 14: lianhu.feed.v1.ParkedEvent
-	(Quarantined_Cause)(0),            // 15: lianhu.reporting.v1.Quarantined.Cause
-	(QuarantinedUpdate_State)(0),      // 16: lianhu.reporting.v1.QuarantinedUpdate.State
-	(*QuarantinedUpdate)(nil),         // 17: lianhu.reporting.v1.QuarantinedUpdate
-	(*v11.Standing)(nil),              // 18: lianhu.custody.v1.Standing
-	(*Hello)(nil),                     // 19: lianhu.reporting.v1.Hello
-	(*v11.Repair)(nil),                // 20: lianhu.custody.v1.Repair
+	(*LowerEpochRequest)(nil),         // 12: lianhu.reporting.v1.LowerEpochRequest
+	(*LowerEpochResponse)(nil),        // 13: lianhu.reporting.v1.LowerEpochResponse
+	(*RepairCustodyRequest)(nil),      // 14: lianhu.reporting.v1.RepairCustodyRequest
+	(*RepairCustodyResponse)(nil),     // 15: lianhu.reporting.v1.RepairCustodyResponse
+	(*v1.ParkedEvent)(nil),            // 16: lianhu.feed.v1.ParkedEvent
+	(Quarantined_Cause)(0),            // 17: lianhu.reporting.v1.Quarantined.Cause
+	(QuarantinedUpdate_State)(0),      // 18: lianhu.reporting.v1.QuarantinedUpdate.State
+	(*QuarantinedUpdate)(nil),         // 19: lianhu.reporting.v1.QuarantinedUpdate
+	(*v11.Standing)(nil),              // 20: lianhu.custody.v1.Standing
+	(*Hello)(nil),                     // 21: lianhu.reporting.v1.Hello
+	(*v11.Repair)(nil),                // 22: lianhu.custody.v1.Repair
 }
 var file_lianhu_reporting_v1_operations_service_proto_depIdxs = []int32{
-	14, // 0: lianhu.reporting.v1.ListParkedEventsResponse.parked_events:type_name -> lianhu.feed.v1.ParkedEvent
-	15, // 1: lianhu.reporting.v1.ListQuarantineRequest.causes:type_name -> lianhu.reporting.v1.Quarantined.Cause
-	16, // 2: lianhu.reporting.v1.ListQuarantineRequest.states:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
-	17, // 3: lianhu.reporting.v1.ListQuarantineResponse.quarantined_updates:type_name -> lianhu.reporting.v1.QuarantinedUpdate
-	18, // 4: lianhu.reporting.v1.ReplayQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
-	16, // 5: lianhu.reporting.v1.ReplayQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
-	18, // 6: lianhu.reporting.v1.RejectQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
-	16, // 7: lianhu.reporting.v1.RejectQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
-	19, // 8: lianhu.reporting.v1.CloseGapResponse.hello:type_name -> lianhu.reporting.v1.Hello
-	20, // 9: lianhu.reporting.v1.RepairCustodyRequest.repair:type_name -> lianhu.custody.v1.Repair
-	18, // 10: lianhu.reporting.v1.RepairCustodyResponse.standing:type_name -> lianhu.custody.v1.Standing
-	0,  // 11: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:input_type -> lianhu.reporting.v1.ListParkedEventsRequest
-	2,  // 12: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:input_type -> lianhu.reporting.v1.RetryParkedEventRequest
-	4,  // 13: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:input_type -> lianhu.reporting.v1.ListQuarantineRequest
-	6,  // 14: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:input_type -> lianhu.reporting.v1.ReplayQuarantinedRequest
-	8,  // 15: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:input_type -> lianhu.reporting.v1.RejectQuarantinedRequest
-	10, // 16: lianhu.reporting.v1.ReportingOperationsService.CloseGap:input_type -> lianhu.reporting.v1.CloseGapRequest
-	12, // 17: lianhu.reporting.v1.ReportingOperationsService.RepairCustody:input_type -> lianhu.reporting.v1.RepairCustodyRequest
-	1,  // 18: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:output_type -> lianhu.reporting.v1.ListParkedEventsResponse
-	3,  // 19: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:output_type -> lianhu.reporting.v1.RetryParkedEventResponse
-	5,  // 20: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:output_type -> lianhu.reporting.v1.ListQuarantineResponse
-	7,  // 21: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:output_type -> lianhu.reporting.v1.ReplayQuarantinedResponse
-	9,  // 22: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:output_type -> lianhu.reporting.v1.RejectQuarantinedResponse
-	11, // 23: lianhu.reporting.v1.ReportingOperationsService.CloseGap:output_type -> lianhu.reporting.v1.CloseGapResponse
-	13, // 24: lianhu.reporting.v1.ReportingOperationsService.RepairCustody:output_type -> lianhu.reporting.v1.RepairCustodyResponse
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 0: lianhu.reporting.v1.ListParkedEventsResponse.parked_events:type_name -> lianhu.feed.v1.ParkedEvent
+	17, // 1: lianhu.reporting.v1.ListQuarantineRequest.causes:type_name -> lianhu.reporting.v1.Quarantined.Cause
+	18, // 2: lianhu.reporting.v1.ListQuarantineRequest.states:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	19, // 3: lianhu.reporting.v1.ListQuarantineResponse.quarantined_updates:type_name -> lianhu.reporting.v1.QuarantinedUpdate
+	20, // 4: lianhu.reporting.v1.ReplayQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
+	18, // 5: lianhu.reporting.v1.ReplayQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	20, // 6: lianhu.reporting.v1.RejectQuarantinedResponse.standing:type_name -> lianhu.custody.v1.Standing
+	18, // 7: lianhu.reporting.v1.RejectQuarantinedResponse.state:type_name -> lianhu.reporting.v1.QuarantinedUpdate.State
+	21, // 8: lianhu.reporting.v1.CloseGapResponse.hello:type_name -> lianhu.reporting.v1.Hello
+	21, // 9: lianhu.reporting.v1.LowerEpochResponse.hello:type_name -> lianhu.reporting.v1.Hello
+	22, // 10: lianhu.reporting.v1.RepairCustodyRequest.repair:type_name -> lianhu.custody.v1.Repair
+	20, // 11: lianhu.reporting.v1.RepairCustodyResponse.standing:type_name -> lianhu.custody.v1.Standing
+	0,  // 12: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:input_type -> lianhu.reporting.v1.ListParkedEventsRequest
+	2,  // 13: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:input_type -> lianhu.reporting.v1.RetryParkedEventRequest
+	4,  // 14: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:input_type -> lianhu.reporting.v1.ListQuarantineRequest
+	6,  // 15: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:input_type -> lianhu.reporting.v1.ReplayQuarantinedRequest
+	8,  // 16: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:input_type -> lianhu.reporting.v1.RejectQuarantinedRequest
+	10, // 17: lianhu.reporting.v1.ReportingOperationsService.CloseGap:input_type -> lianhu.reporting.v1.CloseGapRequest
+	12, // 18: lianhu.reporting.v1.ReportingOperationsService.LowerEpoch:input_type -> lianhu.reporting.v1.LowerEpochRequest
+	14, // 19: lianhu.reporting.v1.ReportingOperationsService.RepairCustody:input_type -> lianhu.reporting.v1.RepairCustodyRequest
+	1,  // 20: lianhu.reporting.v1.ReportingOperationsService.ListParkedEvents:output_type -> lianhu.reporting.v1.ListParkedEventsResponse
+	3,  // 21: lianhu.reporting.v1.ReportingOperationsService.RetryParkedEvent:output_type -> lianhu.reporting.v1.RetryParkedEventResponse
+	5,  // 22: lianhu.reporting.v1.ReportingOperationsService.ListQuarantine:output_type -> lianhu.reporting.v1.ListQuarantineResponse
+	7,  // 23: lianhu.reporting.v1.ReportingOperationsService.ReplayQuarantined:output_type -> lianhu.reporting.v1.ReplayQuarantinedResponse
+	9,  // 24: lianhu.reporting.v1.ReportingOperationsService.RejectQuarantined:output_type -> lianhu.reporting.v1.RejectQuarantinedResponse
+	11, // 25: lianhu.reporting.v1.ReportingOperationsService.CloseGap:output_type -> lianhu.reporting.v1.CloseGapResponse
+	13, // 26: lianhu.reporting.v1.ReportingOperationsService.LowerEpoch:output_type -> lianhu.reporting.v1.LowerEpochResponse
+	15, // 27: lianhu.reporting.v1.ReportingOperationsService.RepairCustody:output_type -> lianhu.reporting.v1.RepairCustodyResponse
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_operations_service_proto_init() }
@@ -1101,7 +1255,7 @@ func file_lianhu_reporting_v1_operations_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_operations_service_proto_rawDesc), len(file_lianhu_reporting_v1_operations_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

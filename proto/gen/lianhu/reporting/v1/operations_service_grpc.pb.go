@@ -25,6 +25,7 @@ const (
 	ReportingOperationsService_ReplayQuarantined_FullMethodName = "/lianhu.reporting.v1.ReportingOperationsService/ReplayQuarantined"
 	ReportingOperationsService_RejectQuarantined_FullMethodName = "/lianhu.reporting.v1.ReportingOperationsService/RejectQuarantined"
 	ReportingOperationsService_CloseGap_FullMethodName          = "/lianhu.reporting.v1.ReportingOperationsService/CloseGap"
+	ReportingOperationsService_LowerEpoch_FullMethodName        = "/lianhu.reporting.v1.ReportingOperationsService/LowerEpoch"
 	ReportingOperationsService_RepairCustody_FullMethodName     = "/lianhu.reporting.v1.ReportingOperationsService/RepairCustody"
 )
 
@@ -61,6 +62,12 @@ type ReportingOperationsServiceClient interface {
 	// Custody and clocks: none. Errors: NOT_FOUND for a source that never pushed, DISPATCH_EPOCH_STALE, DISPATCH_GAP_UNKNOWN, FIELD_INVALID,
 	// REQUEST_ID_REUSED.
 	CloseGap(ctx context.Context, in *CloseGapRequest, opts ...grpc.CallOption) (*CloseGapResponse, error)
+	// LowerEpoch lets an earlier epoch of a source count again, when a higher one was begun by mistake and its real system would be refused with
+	// DISPATCH_EPOCH_STALE from then on. What is stored of either epoch stays: the source goes on where it stood in the earlier one, and an update
+	// told under the mistaken one keeps its rank in the fold until a higher incident version comes. Mend the sender first, or it begins
+	// the high epoch again. Callable by: operator. Custody and clocks: none. Errors: NOT_FOUND for a source that never pushed,
+	// DISPATCH_EPOCH_STALE when another epoch counts now than the one named as mistaken, FIELD_INVALID, REQUEST_ID_REUSED.
+	LowerEpoch(ctx context.Context, in *LowerEpochRequest, opts ...grpc.CallOption) (*LowerEpochResponse, error)
 	// RepairCustody gives an open item that is broken a holder and a deadline again (责任修复). Callable by: operator. Custody: the named
 	// holder, or the present one; the offer stays. Clock: custody.repair, or the deadline named. Leaves a point of custody, an event
 	// and an audit row like every change. Errors: CUSTODY_NOT_BROKEN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
@@ -135,6 +142,16 @@ func (c *reportingOperationsServiceClient) CloseGap(ctx context.Context, in *Clo
 	return out, nil
 }
 
+func (c *reportingOperationsServiceClient) LowerEpoch(ctx context.Context, in *LowerEpochRequest, opts ...grpc.CallOption) (*LowerEpochResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LowerEpochResponse)
+	err := c.cc.Invoke(ctx, ReportingOperationsService_LowerEpoch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *reportingOperationsServiceClient) RepairCustody(ctx context.Context, in *RepairCustodyRequest, opts ...grpc.CallOption) (*RepairCustodyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RepairCustodyResponse)
@@ -178,6 +195,12 @@ type ReportingOperationsServiceServer interface {
 	// Custody and clocks: none. Errors: NOT_FOUND for a source that never pushed, DISPATCH_EPOCH_STALE, DISPATCH_GAP_UNKNOWN, FIELD_INVALID,
 	// REQUEST_ID_REUSED.
 	CloseGap(context.Context, *CloseGapRequest) (*CloseGapResponse, error)
+	// LowerEpoch lets an earlier epoch of a source count again, when a higher one was begun by mistake and its real system would be refused with
+	// DISPATCH_EPOCH_STALE from then on. What is stored of either epoch stays: the source goes on where it stood in the earlier one, and an update
+	// told under the mistaken one keeps its rank in the fold until a higher incident version comes. Mend the sender first, or it begins
+	// the high epoch again. Callable by: operator. Custody and clocks: none. Errors: NOT_FOUND for a source that never pushed,
+	// DISPATCH_EPOCH_STALE when another epoch counts now than the one named as mistaken, FIELD_INVALID, REQUEST_ID_REUSED.
+	LowerEpoch(context.Context, *LowerEpochRequest) (*LowerEpochResponse, error)
 	// RepairCustody gives an open item that is broken a holder and a deadline again (责任修复). Callable by: operator. Custody: the named
 	// holder, or the present one; the offer stays. Clock: custody.repair, or the deadline named. Leaves a point of custody, an event
 	// and an audit row like every change. Errors: CUSTODY_NOT_BROKEN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
@@ -209,6 +232,9 @@ func (UnimplementedReportingOperationsServiceServer) RejectQuarantined(context.C
 }
 func (UnimplementedReportingOperationsServiceServer) CloseGap(context.Context, *CloseGapRequest) (*CloseGapResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseGap not implemented")
+}
+func (UnimplementedReportingOperationsServiceServer) LowerEpoch(context.Context, *LowerEpochRequest) (*LowerEpochResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LowerEpoch not implemented")
 }
 func (UnimplementedReportingOperationsServiceServer) RepairCustody(context.Context, *RepairCustodyRequest) (*RepairCustodyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RepairCustody not implemented")
@@ -343,6 +369,24 @@ func _ReportingOperationsService_CloseGap_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportingOperationsService_LowerEpoch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LowerEpochRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportingOperationsServiceServer).LowerEpoch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportingOperationsService_LowerEpoch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportingOperationsServiceServer).LowerEpoch(ctx, req.(*LowerEpochRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ReportingOperationsService_RepairCustody_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RepairCustodyRequest)
 	if err := dec(in); err != nil {
@@ -391,6 +435,10 @@ var ReportingOperationsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseGap",
 			Handler:    _ReportingOperationsService_CloseGap_Handler,
+		},
+		{
+			MethodName: "LowerEpoch",
+			Handler:    _ReportingOperationsService_LowerEpoch_Handler,
 		},
 		{
 			MethodName: "RepairCustody",

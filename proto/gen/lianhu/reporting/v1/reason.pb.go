@@ -68,7 +68,8 @@ const (
 	Reason_REASON_FINDING_REQUIRED Reason = 19
 	// The epoch is lower than the one that counts. Metadata: {"epoch":"1","present":"2"}.
 	Reason_REASON_DISPATCH_EPOCH_STALE Reason = 20
-	// A newer stream of the same source is open: this one has no more say. Metadata: {"source":"police:dispatch"}.
+	// A newer stream of the same source has sent something: this one has no more say. Or the source has
+	// left more than 64 open, and this was the oldest that had sent nothing. Metadata: {"source":"police:dispatch"}.
 	Reason_REASON_DISPATCH_STREAM_SUPERSEDED Reason = 21
 	// A frame cannot be read as a message of the contract. Nothing of it was taken; send its numbers again in a sound frame or void them.
 	// Metadata: {"after":"41"} with the number received last before it on this stream, 0 when there was none.

@@ -250,6 +250,33 @@ func local_request_ReportingOperationsService_CloseGap_0(ctx context.Context, ma
 	return msg, metadata, err
 }
 
+func request_ReportingOperationsService_LowerEpoch_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.ReportingOperationsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReportingv1.LowerEpochRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.LowerEpoch(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_ReportingOperationsService_LowerEpoch_0(ctx context.Context, marshaler runtime.Marshaler, server extReportingv1.ReportingOperationsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReportingv1.LowerEpochRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.LowerEpoch(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_ReportingOperationsService_RepairCustody_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.ReportingOperationsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq extReportingv1.RepairCustodyRequest
@@ -402,6 +429,26 @@ func RegisterReportingOperationsServiceHandlerServer(ctx context.Context, mux *r
 			return
 		}
 		forward_ReportingOperationsService_CloseGap_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_ReportingOperationsService_LowerEpoch_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.reporting.v1.ReportingOperationsService/LowerEpoch", runtime.WithHTTPPathPattern("/v1/reporting/dispatch:lowerEpoch"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_ReportingOperationsService_LowerEpoch_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ReportingOperationsService_LowerEpoch_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_ReportingOperationsService_RepairCustody_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -565,6 +612,23 @@ func RegisterReportingOperationsServiceHandlerClient(ctx context.Context, mux *r
 		}
 		forward_ReportingOperationsService_CloseGap_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_ReportingOperationsService_LowerEpoch_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.reporting.v1.ReportingOperationsService/LowerEpoch", runtime.WithHTTPPathPattern("/v1/reporting/dispatch:lowerEpoch"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_ReportingOperationsService_LowerEpoch_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ReportingOperationsService_LowerEpoch_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_ReportingOperationsService_RepairCustody_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -592,6 +656,7 @@ var (
 	pattern_ReportingOperationsService_ReplayQuarantined_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "quarantine", "quarantined_update_id"}, "replay"))
 	pattern_ReportingOperationsService_RejectQuarantined_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "quarantine", "quarantined_update_id"}, "reject"))
 	pattern_ReportingOperationsService_CloseGap_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "reporting", "dispatch"}, "closeGap"))
+	pattern_ReportingOperationsService_LowerEpoch_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "reporting", "dispatch"}, "lowerEpoch"))
 	pattern_ReportingOperationsService_RepairCustody_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "reporting", "custody"}, "repair"))
 )
 
@@ -602,5 +667,6 @@ var (
 	forward_ReportingOperationsService_ReplayQuarantined_0 = runtime.ForwardResponseMessage
 	forward_ReportingOperationsService_RejectQuarantined_0 = runtime.ForwardResponseMessage
 	forward_ReportingOperationsService_CloseGap_0          = runtime.ForwardResponseMessage
+	forward_ReportingOperationsService_LowerEpoch_0        = runtime.ForwardResponseMessage
 	forward_ReportingOperationsService_RepairCustody_0     = runtime.ForwardResponseMessage
 )
