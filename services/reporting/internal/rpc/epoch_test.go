@@ -61,6 +61,8 @@ func TestTheOperatorLowersAnEpochThatWasBegunByMistake(t *testing.T) {
 	if h.incident("J1").GetContent().GetSummary() != "d" || h.incident("J2").GetContent().GetSummary() != "mistake" {
 		t.Error("what was stored of either epoch is gone")
 	}
+	again.send(greatestEpoch, h.update(2, "J2", 2, content("mended"))) // when its time has come after all, it goes on where it stood
+	again.until(through(2))
 	var journal string
 	must(t, func() error {
 		return h.db.QueryRow(t.Context(), "SELECT concat_ws(' ', source, mistaken_epoch, durable_through, epoch, lowered_by) FROM dispatch_epoch").Scan(&journal)
