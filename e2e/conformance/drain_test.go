@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -96,7 +97,7 @@ func endless(stop <-chan struct{}) dispatch.Outbox {
 	}
 }
 
-// One of two replicas of reporting is drained behind the gateway: the source on it is told DRAINING and is back at once, the one on the other
+// One of two replicas of reporting is drained behind the gateway: the source on it is told DRAINING and is back at once, one on the other
 // replica does not notice. Then PostgreSQL is killed under both and comes back. Nothing is lost and nothing kept apart.
 func TestDrainingAndAnOutageBehindTheGateway(t *testing.T) {
 	t.Parallel()
@@ -135,7 +136,8 @@ func TestDrainingAndAnOutageBehindTheGateway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if first, second := sources[0].met(), sources[1].met(); len(first)+len(second) != 1 || append(first, second...)[0] != "DRAINING" {
+	first, second := sources[0].met(), sources[1].met() // the gateway may have led both to the same replica
+	if met := slices.Concat(first, second); len(met) == 0 || len(first) > 1 || len(second) > 1 || slices.ContainsFunc(met, func(reason string) bool { return reason != "DRAINING" }) {
 		t.Errorf("one replica was drained; the sources met %v and %v", first, second)
 	}
 	if err := errors.Join(f.Restart(t.Context(), "reporting", 0), f.RestartDatabase(t.Context())); err != nil {
