@@ -14,11 +14,14 @@ func (s *Storm) check(ctx context.Context, now time.Time) error {
 	ops := s.history.take()
 	s.answered(ops)
 	for _, checker := range []func(context.Context, []*Op, time.Time) error{
-		s.promisesKept, s.acknowledgedKept, s.effectsAnnounced, s.sameAnswer, s.reportsWhole, s.incidentsFolded, s.subscribersComplete,
+		s.promisesKept, s.acknowledgedKept, s.effectsAnnounced, s.causalOrder, s.sameAnswer, s.reportsWhole, s.incidentsFolded, s.subscribersComplete,
 		s.statesLegal, s.custodyComplete, s.deadlinesOnce, s.handedOver, s.filesIdentical, s.childrenLinearizable, s.budgetsLinearizable, s.logsClean,
 	} {
 		if err := checker(ctx, ops, now); err != nil {
 			return err
+		}
+		if s.caught() {
+			return nil
 		}
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // Plan lists the faults of one pass, by lane: a lane strikes one at a time, the lanes beside each other. Each is shuffled by the seed.
@@ -49,9 +51,9 @@ func Whole(n int) Plan {
 		database, links = append(database, stopBackend()), append(links, jump())
 	}
 	for _, kind := range []string{"reset", "cut", "half-open", "delay"} {
-		links = append(links, link(kind, "gateway-"), link(kind, "database-"))
+		links = append(links, link(kind, "gateway-"), link(kind, "service-"), link(kind, "database-"))
 	}
-	return Plan{processes("registry", "reporting", "referral"), processes("relief", "gateway"), append(database, holdDatabase(), snapshot()), append(links, foreign())}
+	return Plan{processes("registry", "reporting", "referral"), processes("relief", "gateway"), append(database, fullDisk(), holdDatabase(), snapshot()), append(links, foreign())}
 }
 
 // strike runs the plan, again and again until the round's time is over.
@@ -59,7 +61,6 @@ func (s *Storm) strike(ctx context.Context, r *rand.Rand) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s.done.NotRun["full disk"] = "the data directory does not lie on a file system of the storm's own"
 	end := time.Now().Add(s.Round)
 	errs := make(chan error, len(s.Plan))
 	for _, lane := range s.Plan {
@@ -83,7 +84,7 @@ func (s *Storm) lane(ctx context.Context, lane []Fault, r *rand.Rand, end time.T
 		for _, i := range order {
 			f := lane[i]
 			if s.late() && !strings.HasPrefix(f.Kind, "kill") {
-				s.skip(f.Kind)
+				s.skip(f.Kind, "no time was left")
 				continue
 			}
 			pause(ctx, time.Duration(300+r.IntN(700))*time.Millisecond)
@@ -100,12 +101,12 @@ func (s *Storm) lane(ctx context.Context, lane []Fault, r *rand.Rand, end time.T
 // late reports whether a short storm has no time for more than its kills.
 func (s *Storm) late() bool { return s.Limit > 0 && s.history.now() > s.Limit }
 
-// skip notes that a kind of fault was not run.
-func (s *Storm) skip(kind string) {
+// skip notes that a kind of fault was not run, and why.
+func (s *Storm) skip(kind, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done.Struck[kind] == 0 {
-		s.done.NotRun[kind] = "no time was left"
+		s.done.NotRun[kind] = why
 	}
 }
 
@@ -288,11 +289,12 @@ func link(how, prefix string) Fault {
 // pick draws a proxy whose name begins so.
 func (l *links) pick(prefix string, r *rand.Rand) *toxiproxy.Proxy {
 	var names []string
-	for _, name := range [...]string{"gateway-0", "gateway-1", "database-registry", "database-reporting", "database-referral", "database-relief"} {
-		if _, ok := l.proxies[name]; ok && strings.HasPrefix(name, prefix) {
+	for name := range l.proxies {
+		if strings.HasPrefix(name, prefix) {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names) // the seed picks the same one again
 	return l.proxies[names[r.IntN(len(names))]]
 }
 
@@ -337,7 +339,7 @@ func jump() Fault {
 		bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		_, err := s.world.advance(bounded, by)
-		if bounded.Err() != nil && ctx.Err() == nil {
+		if ctx.Err() == nil && (bounded.Err() != nil || status.Code(err) == codes.DeadlineExceeded) {
 			return nil // time has moved; who was down follows later
 		}
 		return err
@@ -346,7 +348,7 @@ func jump() Fault {
 
 // settle waits until every process is up and everything has followed.
 func (s *Storm) settle(ctx context.Context) (time.Time, error) {
-	bounded, cancel := context.WithTimeout(ctx, 90*time.Second)
+	bounded, cancel := context.WithTimeout(ctx, s.patience(restWithin))
 	defer cancel()
 	for {
 		now, err := s.world.advance(bounded, 0)

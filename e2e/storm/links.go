@@ -13,8 +13,8 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
 )
 
-// links are the connections that pass a proxy of ours, which can cut, delay and swallow: clients to each replica of the gateway, and each
-// service to PostgreSQL.
+// links are the connections that pass a proxy of ours, which can cut, delay and swallow: clients to each replica of the gateway, the gateway
+// and the services to each replica of a service, and each service to PostgreSQL.
 type links struct {
 	client  *toxiproxy.Client
 	process *exec.Cmd
@@ -81,6 +81,27 @@ func (l *links) database(service, variable string, port int) (string, error) {
 	}
 	proxied, err := l.through("database-"+service, address)
 	return name + "=" + strings.Replace(url, address, proxied, 1), err
+}
+
+// peers leads the addresses of the other services in a variable through a link for each of their replicas.
+func (l *links) peers(variable string) (string, error) {
+	name, peers, ok := strings.Cut(variable, "=")
+	if !ok || !strings.HasSuffix(name, "_PEERS") {
+		return variable, nil
+	}
+	services := strings.Split(peers, ",")
+	for i, one := range services {
+		service, addresses, _ := strings.Cut(one, "=")
+		replicas := strings.Split(addresses, ";")
+		for n, address := range replicas {
+			var err error
+			if replicas[n], err = l.through(fmt.Sprintf("service-%s-%d", service, n), address); err != nil {
+				return "", err
+			}
+		}
+		services[i] = service + "=" + strings.Join(replicas, ";")
+	}
+	return name + "=" + strings.Join(services, ","), nil
 }
 
 func (l *links) stop() {

@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -115,6 +116,51 @@ func (s *Storm) effectsAnnounced(ctx context.Context, _ []*Op, _ time.Time) erro
 		FROM (SELECT DISTINCT subject_kind, subject_id, subject_version FROM audit WHERE effect) a
 		LEFT JOIN (SELECT subject_kind, subject_id, subject_version, count(*) AS events FROM feed GROUP BY 1, 2, 3) f
 			USING (subject_kind, subject_id, subject_version)`)
+}
+
+// causalOrder: what was acknowledged before something else was asked for comes before it in the feed, whatever the two are about.
+func (s *Storm) causalOrder(ctx context.Context, ops []*Op, _ time.Time) error {
+	for _, area := range areas {
+		type span struct{ first, last int64 }
+		places := map[string]span{}
+		err := s.world.inDatabase(ctx, "lianhu_"+area, func(c *pgx.Conn) error {
+			rows, err := c.Query(ctx, `SELECT a.method || ' ' || a.request_id, min(f.seq), max(f.seq)
+				FROM audit a JOIN feed f USING (subject_kind, subject_id, subject_version) WHERE a.effect AND a.request_id IS NOT NULL GROUP BY 1`)
+			if err != nil {
+				return err
+			}
+			var request string
+			var at span
+			_, err = pgx.ForEachRow(rows, []any{&request, &at.first, &at.last}, func() error {
+				places[request] = at
+				return nil
+			})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		var begun []*Op
+		for _, op := range ops {
+			if _, ok := places[op.Method+" "+op.RequestID]; ok && op.Outcome == Acknowledged {
+				begun = append(begun, op)
+			}
+		}
+		ended := slices.Clone(begun)
+		slices.SortFunc(begun, func(a, b *Op) int { return cmp.Compare(a.Begin, b.Begin) })
+		slices.SortFunc(ended, func(a, b *Op) int { return cmp.Compare(a.End, b.End) })
+		var latest int64 // place of the last event of all that was acknowledged so far
+		for _, op := range begun {
+			for len(ended) > 0 && ended[0].End < op.Begin {
+				latest, ended = max(latest, places[ended[0].Method+" "+ended[0].RequestID].last), ended[1:]
+			}
+			if first := places[op.Method+" "+op.RequestID].first; first <= latest {
+				s.report("feed.causal", fmt.Sprintf("%s: operation %d %s was asked for when an event at %[5]d had been acknowledged, and is announced at %[4]d", area, op.N, op.Method, first, latest))
+			}
+		}
+		s.checked("feed.causal", int64(len(begun)))
+	}
+	return nil
 }
 
 // inEach runs a query of (checked, violations) in every database.

@@ -22,6 +22,12 @@ import (
 // answerWithin bounds the wait for open answers once every fault is healed; then no answer is a finding.
 const answerWithin = 45 * time.Second
 
+// restWithin bounds the wait for everything to follow after the last answer; then a suite that does not rest is a finding.
+const restWithin = 90 * time.Second
+
+// twinPatience bounds both with a broken twin, which need not come to rest to be caught.
+const twinPatience = 8 * time.Second
+
 // Options of a storm.
 type Options struct {
 	// Root of the repository, Dir an empty folder for everything the storm writes.
@@ -36,8 +42,12 @@ type Options struct {
 	Limit time.Duration
 	// Twin is the build tag of a broken twin; empty is the release.
 	Twin string
-	// Break is done to the databases of a twin before the load, by name.
-	Break map[string]string
+	// Break is done to the databases of a twin before the load, by name; Wanted are the checkers that are to find it. The first finding of
+	// one of them ends the storm.
+	Break  map[string]string
+	Wanted []string
+	// NoDisk says why PostgreSQL has no disk of the storm's own, which it could fill; empty when it is to have one.
+	NoDisk string
 	// Progress gets a line now and then; Terminal has it rewritten in place.
 	Progress io.Writer
 	Terminal bool
@@ -99,7 +109,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.tell("starting the suite")
-	if s.world, err = open(ctx, o.Root, o.Dir, o.Twin); err != nil {
+	if s.world, err = open(ctx, o); err != nil {
 		return nil, err
 	}
 	defer func() { _ = s.world.close() }() // what still runs is killed; the counting is over
@@ -152,7 +162,7 @@ func (s *Storm) round(ctx context.Context, round int) error {
 	}
 	s.tell("waiting for the last answers")
 	calm()
-	timer := time.AfterFunc(answerWithin, giveUp)
+	timer := time.AfterFunc(s.patience(answerWithin), giveUp)
 	s.clients.Wait()
 	timer.Stop()
 	now, err := s.settle(ctx)
@@ -161,6 +171,21 @@ func (s *Storm) round(ctx context.Context, round int) error {
 	}
 	s.tell("checking")
 	return s.check(ctx, now)
+}
+
+// patience is how long to wait for what should happen within d.
+func (s *Storm) patience(d time.Duration) time.Duration {
+	if len(s.Wanted) > 0 {
+		return min(d, twinPatience)
+	}
+	return d
+}
+
+// caught reports whether a checker that is to find the twin has done so.
+func (s *Storm) caught() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.Wanted, func(checker string) bool { return s.found[checker] > 0 })
 }
 
 // load starts the clients.
@@ -234,6 +259,7 @@ func (s *Storm) struck(kind, what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done.Struck[kind]++
+	delete(s.done.NotRun, kind)
 	if strings.HasPrefix(kind, "kill") {
 		if !s.killed {
 			s.killed, s.firstKillAt = true, acknowledged

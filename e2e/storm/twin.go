@@ -14,17 +14,17 @@ type Twin struct {
 
 // twins that the storm must catch.
 func twins() []Twin {
-	one := Plan{{KillDatabase(), stopBackend(), KillDatabase(), stopBackend(), KillDatabase(), stopBackend()}, {
-		link("delay", "database-"), Kill("reporting"), link("delay", "database-"), Kill("relief"), link("delay", "database-"), Kill("referral"),
-	}}
+	kills := Plan{{KillDatabase(), KillDatabase(), KillDatabase()}}
+	races := Plan{{stopBackend(), stopBackend(), stopBackend()}, {link("delay", "database-"), link("delay", "database-")}}
 	return []Twin{
-		{Tag: "twin_naive_cursor", Plan: one, Caught: []string{"feed.complete"}},
-		{Tag: "twin_early_ack", Plan: one, Caught: []string{"acknowledged.kept"}},
-		{Tag: "twin_unhung_idempotency", Plan: one, Caught: []string{"acknowledged.kept"}},
-		{Tag: "twin_lazy_commit", Plan: one, Caught: []string{"acknowledged.kept"}},
+		{Tag: "twin_naive_cursor", Plan: races, Caught: []string{"feed.complete"}},
+		{Tag: "twin_early_ack", Plan: kills, Caught: []string{"acknowledged.kept"}},
+		{Tag: "twin_unhung_idempotency", Plan: races, Caught: []string{"acknowledged.kept"}},
+		{Tag: "twin_lazy_commit", Plan: kills, Caught: []string{"acknowledged.kept"}},
 		{Tag: "twin_lawless_sweeper", Plan: Plan{{jump(), jump(), jump()}}, Caught: []string{"promise 1: report.history", "promise 1: incident.history", "promise 1: quarantined_update.history"}},
+		{Tag: "twin_two_branches", Plan: races, Caught: []string{"promise 5: budget.ledger_agrees"}},
 		{
-			Tag: "twin_budget_check_then_insert", Plan: one, Break: map[string]string{"lianhu_relief": "ALTER TABLE budget_account DROP CONSTRAINT budget_account_within"},
+			Tag: "twin_budget_check_then_insert", Plan: races, Break: map[string]string{"lianhu_relief": "ALTER TABLE budget_account DROP CONSTRAINT budget_account_within"},
 			Caught: []string{"promise 5: budget.within", "budget.linearizable", "promise 5: budget.ledger_agrees"},
 		},
 	}

@@ -37,6 +37,9 @@ type world struct {
 	places   []place
 	clock    devclockv1.DevClockServiceClient
 
+	// data is PostgreSQL's disk; empty when it has none of its own.
+	data string
+
 	mu     sync.Mutex
 	conns  map[string]*grpc.ClientConn
 	closer []func() error
@@ -44,8 +47,9 @@ type world struct {
 }
 
 // open starts the suite from the real binary, built with the tags of a twin or none, each link through the proxy.
-func open(ctx context.Context, root, dir, tags string) (w *world, err error) {
+func open(ctx context.Context, o Options) (w *world, err error) {
 	w = &world{conns: map[string]*grpc.ClientConn{}}
+	root, dir := o.Root, o.Dir
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -62,14 +66,22 @@ func open(ctx context.Context, root, dir, tags string) (w *world, err error) {
 	if w.links, err = startLinks(ctx, root, dir); err != nil {
 		return w, err
 	}
+	if o.NoDisk == "" {
+		if err := w.mountDisk(dir); err != nil {
+			return w, err
+		}
+	}
 	var environment error
 	w.Fleet, err = fleet.Start(ctx, fleet.Options{
-		Root: root, Dir: dir, Replicas: replicas, District: districtDir, Tags: tags,
+		Root: root, Dir: dir, Replicas: replicas, District: districtDir, Tags: o.Twin,
 		Environment: func(name string, _ int, env []string) []string {
 			port, err := w.port(dir)
 			for i := range env {
 				if err == nil {
 					env[i], err = w.links.database(name, env[i], port)
+				}
+				if err == nil {
+					env[i], err = w.links.peers(env[i])
 				}
 			}
 			environment = errors.Join(environment, err)
@@ -199,11 +211,11 @@ func (w *world) close() error {
 	for _, conn := range w.conns {
 		errs = append(errs, conn.Close())
 	}
-	for _, c := range w.closer {
-		errs = append(errs, c())
-	}
 	if w.Fleet != nil {
 		errs = append(errs, w.Stop())
+	}
+	for _, c := range w.closer {
+		errs = append(errs, c())
 	}
 	if w.links != nil {
 		w.links.stop()

@@ -25,13 +25,13 @@ func IsSerialization(err error) bool {
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
 }
 
-// IsConnection reports that the database is away, or went away before it answered. Whether a statement took effect is
-// then unknown, and only a look at the idempotency row tells.
+// IsConnection reports that the database is away, went away before it answered, or lacks what it needs - a connection, memory, room on its
+// disk - and may have it again later. Whether a statement took effect is then unknown, and only a look at the idempotency row tells.
 func IsConnection(err error) bool {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
 		switch {
-		case strings.HasPrefix(e.Code, "08"), e.Code == "53300", e.Code == "57P01", e.Code == "57P02", e.Code == "57P03":
+		case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"), e.Code == "57P01", e.Code == "57P02", e.Code == "57P03":
 			return true
 		}
 		return false

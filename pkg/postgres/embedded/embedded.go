@@ -263,7 +263,9 @@ func (c *Cluster) Kill() error {
 		return errors.New("embedded: somebody else started the server")
 	}
 	// Held still first, so that it neither forks another child nor sees the first one die.
-	if err := c.process.Signal(syscall.SIGSTOP); err != nil {
+	if err := c.process.Signal(syscall.SIGSTOP); errors.Is(err, os.ErrProcessDone) {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("embedded: hold the server: %w", err)
 	}
 	for _, pid := range append(children(c.process.Pid), c.process.Pid) {

@@ -27,19 +27,20 @@ const roundLength = 10 * time.Minute
 const shortLimit = 60 * time.Second
 
 func main() {
-	if err := interruptible(os.Args[1:]); err != nil {
+	noDisk := storm.Apart()
+	if err := interruptible(os.Args[1:], noDisk); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "storm:", err)
 		os.Exit(1)
 	}
 }
 
-func interruptible(args []string) error {
+func interruptible(args []string, noDisk error) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return run(ctx, args, os.Stdout, os.Stderr)
+	return run(ctx, args, noDisk, os.Stdout, os.Stderr)
 }
 
-func run(ctx context.Context, args []string, out, progress io.Writer) error {
+func run(ctx context.Context, args []string, noDisk error, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("storm", flag.ContinueOnError)
 	seed := flags.Uint64("seed", 0, "seed of clients and faults; 0 draws one")
 	short := flags.Bool("short", false, "once through the plan of faults, within two minutes")
@@ -65,6 +66,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return err
 	}
 	o := storm.Options{Root: ".", Dir: dir, Seed: *seed, Rounds: 1, Plan: storm.Whole(3), Progress: progress, Terminal: terminal(progress)}
+	if noDisk != nil {
+		o.NoDisk = noDisk.Error()
+	}
 	replay := fmt.Sprintf("make storm SEED=%d", *seed)
 	switch {
 	case *twin != "":
@@ -123,7 +127,7 @@ func catch(ctx context.Context, o storm.Options, tag string, out io.Writer) erro
 	if !ok {
 		return fmt.Errorf("no twin is called %q; there are %s", tag, strings.Join(storm.TwinTags(), ", "))
 	}
-	o.Twin, o.Plan, o.Break = twin.Tag, twin.Plan, twin.Break
+	o.Twin, o.Plan, o.Break, o.Wanted = twin.Tag, twin.Plan, twin.Break, twin.Caught
 	begun := time.Now()
 	report, err := storm.Run(ctx, o)
 	if err != nil {

@@ -149,6 +149,7 @@ func (s *Service) RecordBankReturn(ctx context.Context, q *reliefv1.RecordBankRe
 // settle applies the bank's answers to payments, closes the applications that are paid, and nets each account once.
 func (s *Service) settle(ctx context.Context, c *command.Change, b *reliefv1.Batch, payments []*reliefv1.Payment, answers []rules.Answer) error {
 	accounts := map[string]*command.Loaded[*reliefv1.BudgetAccount]{}
+	amounts := map[string][]int64{}
 	for i, p := range payments {
 		loaded := command.Remember(s.Tables.Payments, p)
 		if !rules.Settle(s.District, b, p, answers[i], c.Now) {
@@ -180,11 +181,12 @@ func (s *Service) settle(ctx context.Context, c *command.Change, b *reliefv1.Bat
 		}
 		account.M.ReservedFen -= p.GetAmountFen()
 		account.M.PaidFen += p.GetAmountFen()
+		amounts[account.M.GetId()] = append(amounts[account.M.GetId()], p.GetAmountFen())
 		entry := rules.Entry(c.ID("entry/"+p.GetStanding().GetId()), reliefv1.LedgerEntry_KIND_PAY, account.M, p.GetAmountFen(), p, c.Now)
 		c.Exec(store.InsertEntry(), store.EntryArgs(entry)...)
 	}
-	for _, account := range accounts {
-		if err := account.Update(c, "paid", finance, s.District.LeadOffice()); err != nil {
+	for id, account := range accounts {
+		if err := store.Net(c, account, amounts[id], finance, s.District.LeadOffice()); err != nil {
 			return err
 		}
 	}
