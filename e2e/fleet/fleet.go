@@ -4,6 +4,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func Start(ctx context.Context, o Options) (f *Fleet, err error) {
 	if f.Layout, err = layout(o.Replicas); err != nil {
 		return f, err
 	}
-	f.Suite, err = suite.Provision(ctx, suite.Options{Home: f.Home, DistrictDir: filepath.Join(o.Root, "districts", "xinbei"), StandStill: true})
+	f.Suite, err = suite.Provision(ctx, suite.Options{Home: f.Home, DistrictDir: cmp.Or(o.District, filepath.Join(o.Root, "districts", "xinbei")), StandStill: true})
 	if err != nil {
 		return f, err
 	}

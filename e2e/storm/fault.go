@@ -114,12 +114,20 @@ func (s *Storm) skip(kind, why string) {
 func Kill(name string) Fault {
 	kind := "kill " + name
 	return Fault{kind, func(ctx context.Context, s *Storm, r *rand.Rand) error {
-		replica := r.IntN(replicas)
+		replica := s.mortal(r)
 		s.struck(kind, strconv.Itoa(replica))
 		s.world.Process(name, replica).Kill()
 		pause(ctx, time.Duration(r.IntN(500))*time.Millisecond)
 		return s.restart(ctx, name, replica)
 	}}
+}
+
+// mortal draws a replica that may end. In a soak the first one lives, so that what it gathers is seen.
+func (s *Storm) mortal(r *rand.Rand) int {
+	if s.Soak {
+		return 1 + r.IntN(replicas-1)
+	}
+	return r.IntN(replicas)
 }
 
 // restart starts a replica again. It may have to wait for a database that another lane has taken away.
@@ -155,6 +163,10 @@ func roll(names ...string) Fault {
 		s.struck(kind, strings.Join(names, " "))
 		for _, name := range names {
 			for replica := range replicas {
+				if s.Soak && replica == 0 {
+					continue
+				}
+				s.checked("restart.graceful", 1)
 				if err := s.world.Process(name, replica).Terminate(); err != nil {
 					s.report("restart.graceful", err.Error())
 				}
@@ -163,7 +175,6 @@ func roll(names ...string) Fault {
 				}
 			}
 		}
-		s.checked("restart.graceful", int64(replicas*len(names)))
 		return nil
 	}}
 }

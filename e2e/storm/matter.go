@@ -9,12 +9,15 @@ import (
 
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
+	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/suite/journey"
 )
 
-// needs that the matters of a storm have; money has clients of its own.
-var needs = []string{"psychological_support", "family_education", "after_school_care"}
+// needs that the matters of a storm have, each for whoever has the one before it; relief is a need that becomes an application.
+var needs = []string{"psychological_support", relief, "family_education", "after_school_care"}
+
+const relief = "temporary_relief"
 
 // matters plays matters from the report to the last confirmation, one after the other. Some are left lying half way, so that the
 // deadlines have something to do, and where several officers may act they act at once.
@@ -135,12 +138,12 @@ func (m *matter) serve(matterID string) {
 	}
 	for _, r := range referrals {
 		if m.goes(true) {
-			m.deliver(r.GetStanding().GetId(), r.GetStanding().GetOfferedTo())
+			m.deliver(r.GetStanding().GetId(), r.GetStanding().GetOfferedTo(), r.GetNeed())
 		}
 	}
 }
 
-func (m *matter) deliver(referral, unit string) {
+func (m *matter) deliver(referral, unit, need string) {
 	asked := who{unit, m.officerOf(unit), "SERVICE_DELIVERY"}
 	if m.n(4) == 0 {
 		declined, ok := mutate(m.actor, asked, referralv1.ReferralService_DeclineReferral_FullMethodName, &referralv1.DeclineReferralRequest{
@@ -154,6 +157,9 @@ func (m *matter) deliver(referral, unit string) {
 	_, ok := mutate(m.actor, asked, referralv1.ReferralService_AcceptReferral_FullMethodName,
 		&referralv1.AcceptReferralRequest{ReferralId: referral}, &referralv1.AcceptReferralResponse{})
 	if !m.goes(ok) {
+		return
+	}
+	if need == relief && !m.relieve(referral) {
 		return
 	}
 	var wait sync.WaitGroup
@@ -172,6 +178,23 @@ func (m *matter) deliver(referral, unit string) {
 	}
 	mutate(m.actor, who{m.hamlet, m.director, "SERVICE_DELIVERY"}, referralv1.ReferralService_ConfirmReferral_FullMethodName,
 		&referralv1.ConfirmReferralRequest{ReferralId: referral, Note: "属实。"}, &referralv1.ConfirmReferralResponse{})
+}
+
+// relieve waits for the application that the accepted referral opens, and has it decided.
+func (m *matter) relieve(referral string) bool {
+	asking := who{m.township, m.supervisor, "RELIEF_DECISION"}
+	for range 40 {
+		listed, ok := read(m.actor, asking, reliefv1.ReliefReadService_ListApplications_FullMethodName,
+			&reliefv1.ListApplicationsRequest{ReferralId: referral}, &reliefv1.ListApplicationsResponse{})
+		if !ok || m.over() {
+			return false
+		}
+		for _, application := range listed.GetApplications() {
+			return m.decide(m.actor, m.place, application.GetStanding().GetId(), "", int64(500+m.n(2000)))
+		}
+		m.rest(250 * time.Millisecond)
+	}
+	return false
 }
 
 func (s *Storm) officerOf(unit string) string {

@@ -31,29 +31,35 @@ func applications(s *Storm, a *actor) {
 		if n < 2 {
 			amount = int64(80_000 + a.n(30_000))
 		}
-		submitted, ok := mutate(a, who{p.township, p.supervisor, "RELIEF_DECISION"}, reliefv1.ReliefService_SubmitApplication_FullMethodName,
-			&reliefv1.SubmitApplicationRequest{
-				Programme: programme, Division: p.village, BeneficiaryKind: reliefv1.BeneficiaryKind_BENEFICIARY_KIND_CHILD,
-				BeneficiaryId: beneficiary(p.division, a.n(400)), AmountFen: amount, Narrative: "祖母住院。",
-				Applicant: &reliefv1.Applicant{Name: "测试申请人", Relation: reliefv1.ApplicantRelation_APPLICANT_RELATION_ENTRUSTED_CARER},
-				Payee:     &reliefv1.Payee{Name: "测试申请人", AccountNumber: "6228480000000000007", BankCode: "103304000018"},
-				Facts: []*reliefv1.Fact{
-					{Name: "emergency_kind", Value: &reliefv1.Fact_TextValue{TextValue: causes[a.n(len(causes))]}},
-					{Name: "happened_in_district", Value: &reliefv1.Fact_BoolValue{BoolValue: true}},
-				},
-			}, &reliefv1.SubmitApplicationResponse{})
-		if !ok || a.n(12) == 0 { // or it is left to its deadline
-			continue
-		}
-		mutate(a, who{p.township, p.leader, "RELIEF_DECISION"}, reliefv1.ReliefService_DecideApplication_FullMethodName,
-			&reliefv1.DecideApplicationRequest{
-				ApplicationId: submitted.GetStanding().GetId(),
-				Facts:         []*reliefv1.Fact{{Name: "emergency_confirmed", Value: &reliefv1.Fact_BoolValue{BoolValue: true}}},
-			}, &reliefv1.DecideApplicationResponse{})
+		s.decide(a, p, "", beneficiary(p.division, a.n(400)), amount)
 		if a.n(4) == 0 {
 			s.balance(a)
 		}
 	}
+}
+
+// decide submits an application, a new one or the one that a referral has opened for its child, and has another officer grant it.
+func (s *Storm) decide(a *actor, p place, application, child string, amount int64) bool {
+	submitted, ok := mutate(a, who{p.township, p.supervisor, "RELIEF_DECISION"}, reliefv1.ReliefService_SubmitApplication_FullMethodName,
+		&reliefv1.SubmitApplicationRequest{
+			ApplicationId: application, Programme: programme, Division: p.village, BeneficiaryKind: reliefv1.BeneficiaryKind_BENEFICIARY_KIND_CHILD,
+			BeneficiaryId: child, AmountFen: amount, Narrative: "祖母住院。",
+			Applicant: &reliefv1.Applicant{Name: "测试申请人", Relation: reliefv1.ApplicantRelation_APPLICANT_RELATION_ENTRUSTED_CARER},
+			Payee:     &reliefv1.Payee{Name: "测试申请人", AccountNumber: "6228480000000000007", BankCode: "103304000018"},
+			Facts: []*reliefv1.Fact{
+				{Name: "emergency_kind", Value: &reliefv1.Fact_TextValue{TextValue: causes[a.n(len(causes))]}},
+				{Name: "happened_in_district", Value: &reliefv1.Fact_BoolValue{BoolValue: true}},
+			},
+		}, &reliefv1.SubmitApplicationResponse{})
+	if !ok || a.n(12) == 0 { // or it is left to its deadline
+		return false
+	}
+	_, ok = mutate(a, who{p.township, p.leader, "RELIEF_DECISION"}, reliefv1.ReliefService_DecideApplication_FullMethodName,
+		&reliefv1.DecideApplicationRequest{
+			ApplicationId: submitted.GetStanding().GetId(),
+			Facts:         []*reliefv1.Fact{{Name: "emergency_confirmed", Value: &reliefv1.Fact_BoolValue{BoolValue: true}}},
+		}, &reliefv1.DecideApplicationResponse{})
+	return ok
 }
 
 // balance reads an account, for the checker of its history.

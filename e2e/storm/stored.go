@@ -292,9 +292,10 @@ func (s *Storm) deadlinesOnce(ctx context.Context, _ []*Op, _ time.Time) error {
 	return nil
 }
 
-// handedOver: an assessment that was handed over has its case, one that is concluded was handed over by the time all followers rest.
+// handedOver: an assessment that was handed over has its case, one that is concluded was handed over by the time all followers rest, and a
+// referral that was accepted for relief has its application.
 func (s *Storm) handedOver(ctx context.Context, _ []*Op, _ time.Time) error {
-	var given, waiting, cases []string
+	var given, waiting, cases, accepted, applications []string
 	ids := func(database, sql string, into *[]string) error {
 		return s.world.inDatabase(ctx, database, func(c *pgx.Conn) error {
 			rows, err := c.Query(ctx, sql)
@@ -313,6 +314,18 @@ func (s *Storm) handedOver(ctx context.Context, _ []*Op, _ time.Time) error {
 	if err := ids("lianhu_referral", "SELECT assessment_id::text FROM support_case", &cases); err != nil {
 		return err
 	}
+	if err := ids("lianhu_referral", "SELECT DISTINCT r.id::text FROM referral r JOIN custody c ON c.item = r.id WHERE c.reason = 'accepted' AND r.need = '"+relief+"'", &accepted); err != nil {
+		return err
+	}
+	if err := ids("lianhu_relief", "SELECT referral_id::text FROM application WHERE referral_id IS NOT NULL", &applications); err != nil {
+		return err
+	}
+	slices.Sort(applications)
+	for _, id := range accepted {
+		if _, ok := slices.BinarySearch(applications, id); !ok {
+			s.report("handover.target", "referral "+id+" was accepted for relief and has no application")
+		}
+	}
 	slices.Sort(cases)
 	for _, id := range given {
 		if _, ok := slices.BinarySearch(cases, id); !ok {
@@ -322,6 +335,6 @@ func (s *Storm) handedOver(ctx context.Context, _ []*Op, _ time.Time) error {
 	for _, id := range waiting {
 		s.report("handover.target", "assessment "+id+" is concluded and nobody has taken it over")
 	}
-	s.checked("handover.target", int64(len(given)+len(waiting)))
+	s.checked("handover.target", int64(len(given)+len(waiting)+len(accepted)))
 	return nil
 }

@@ -37,6 +37,8 @@ type Options struct {
 	// Rounds of load, each checked at its end, and how long a round lasts at least; 0 is once through the plan of faults.
 	Rounds int
 	Round  time.Duration
+	// Soak lets the first replica of everything live, and finds memory or backlog that grow from round to round.
+	Soak bool
 	// Plan of faults. After Limit only its kills are done; 0 is no limit.
 	Plan  Plan
 	Limit time.Duration
@@ -72,6 +74,8 @@ type Report struct {
 	NotRun map[string]string
 	// Checked counts what each checker looked at.
 	Checked map[string]int64
+	// Levels of a soak, by round.
+	Levels []Level
 	// Findings, at most a few of each checker.
 	Findings []Finding
 }
@@ -145,6 +149,9 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 			break
 		}
 	}
+	if o.Soak {
+		s.flat()
+	}
 	s.done.Acknowledged, s.done.Refused = s.history.acknowledged(), s.history.counts[Refused]
 	s.done.BetweenKills = s.lastKillAt - s.firstKillAt
 	return &s.done, nil
@@ -156,7 +163,13 @@ func (s *Storm) round(ctx context.Context, round int) error {
 	defer calm()
 	answers, giveUp := context.WithCancel(ctx)
 	defer giveUp()
+	before := s.history.acknowledged()
 	s.load(load, answers)
+	var backlog []int64
+	var gathering sync.WaitGroup
+	if s.Soak {
+		gathering.Go(func() { backlog = s.gather(load) })
+	}
 	if err := s.strike(ctx, rand.New(rand.NewPCG(s.Seed, uint64(1000+round)))); err != nil { //nolint:gosec // a seeded plan needs no secrecy
 		return err
 	}
@@ -165,9 +178,16 @@ func (s *Storm) round(ctx context.Context, round int) error {
 	timer := time.AfterFunc(s.patience(answerWithin), giveUp)
 	s.clients.Wait()
 	timer.Stop()
+	gathering.Wait()
+	resting := s.history.now()
 	now, err := s.settle(ctx)
 	if err != nil {
 		return err
+	}
+	if s.Soak {
+		if err := s.level(s.history.acknowledged()-before, s.history.now()-resting, backlog); err != nil {
+			return err
+		}
 	}
 	s.tell("checking")
 	return s.check(ctx, now)

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -20,8 +21,11 @@ import (
 	"github.com/lianhu/lianhu/e2e/storm"
 )
 
-// roundLength of a storm that is no short one, and how long at most each round of a soak is.
-const roundLength = 10 * time.Minute
+// roundLength of a storm that is no short one, soakRound that of a soak.
+const roundLength, soakRound = 10 * time.Minute, 5 * time.Minute
+
+// diskFor is how long a disk in memory lasts.
+const diskFor = time.Hour
 
 // shortLimit is when a short storm leaves out what is no kill, so that it ends within its two minutes.
 const shortLimit = 60 * time.Second
@@ -44,7 +48,7 @@ func run(ctx context.Context, args []string, noDisk error, out, progress io.Writ
 	flags := flag.NewFlagSet("storm", flag.ContinueOnError)
 	seed := flags.Uint64("seed", 0, "seed of clients and faults; 0 draws one")
 	short := flags.Bool("short", false, "once through the plan of faults, within two minutes")
-	soak := flags.Duration("soak", 0, "go on for so long, in rounds of ten minutes")
+	soak := flags.Duration("soak", 0, "go on for so long, in rounds of five minutes, and hold memory and backlog to their level")
 	twin := flags.String("twin", "", "raise the storm over this broken twin, which must be caught")
 	list := flags.Bool("twins", false, "list the twins")
 	keep := flags.Bool("keep", false, "keep history and logs of a storm that found nothing, too")
@@ -77,7 +81,10 @@ func run(ctx context.Context, args []string, noDisk error, out, progress io.Writ
 		o.Limit = shortLimit
 		replay += " SHORT=1"
 	case *soak > 0:
-		o.Rounds, o.Round = max(1, int(*soak/roundLength)), min(roundLength, *soak)
+		o.Soak, o.Rounds, o.Round = true, max(1, int(*soak/soakRound)), min(soakRound, *soak)
+		if *soak > diskFor {
+			o.NoDisk = "a disk in memory has no room for more than " + diskFor.String()
+		}
 		replay += " SOAK=" + soak.String()
 	default:
 		o.Round = roundLength
@@ -115,6 +122,13 @@ func tell(out io.Writer, r *storm.Report) {
 	slices.Sort(names)
 	for _, name := range names {
 		_, _ = fmt.Fprintf(out, "  checked %8d  %s\n", r.Checked[name], name)
+	}
+	for i, l := range r.Levels {
+		_, _ = fmt.Fprintf(out, "  round %2d  %6d acknowledged; backlog %d half of the time, %d at most; at rest after %.1f s; memory MiB:", i+1, l.Acknowledged, l.Median, l.Most, l.Rest.Seconds())
+		for _, name := range slices.Sorted(maps.Keys(l.Memory)) {
+			_, _ = fmt.Fprintf(out, " %s %d", name, l.Memory[name]>>20)
+		}
+		_, _ = fmt.Fprintln(out)
 	}
 	for _, f := range r.Findings {
 		_, _ = fmt.Fprintf(out, "  FOUND  %s: %s\n", f.Checker, f.Text)
