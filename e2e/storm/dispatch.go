@@ -73,7 +73,7 @@ func (c *source) resume(a *actor) {
 		for a.ctx.Err() == nil && !c.done() {
 			if err := c.session(); err != nil {
 				c.history.fault(c.system + " stream ended: " + err.Error())
-				if outcome, reason, _ := judge(err); outcome != Unanswered && reason != "STREAM_SUPERSEDED" { // by its own newer one
+				if outcome, reason, _ := judge(err); outcome != Unanswered && reason != "DISPATCH_STREAM_SUPERSEDED" { // by its own newer one
 					c.report("clients.answered", c.system+": the stream is refused: "+reason)
 				}
 			}
