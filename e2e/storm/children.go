@@ -10,7 +10,8 @@ import (
 )
 
 // children registers and looks for the same few children from several places at once, for the checker of their history. The pool moves
-// on, so that there is always a first registration to race for.
+// on, so that there is always a first registration to race for. Their numbers are of another county than those of the matters, which also
+// make records of children.
 func children(s *Storm, a *actor) {
 	for !a.over() {
 		now, err := s.world.now(a.ctx)
@@ -20,7 +21,7 @@ func children(s *Storm, a *actor) {
 		generation := int(s.history.now() / (5 * time.Second))
 		p := s.world.places[a.n(len(s.world.places))]
 		born := calendar.Date{Year: now.In(calendar.Zone()).Year() - 9, Month: time.March, Day: 1 + generation%28}
-		number := idcode.MakeIDNumber("320411", born, (generation/28%100)*10+a.n(5)*2)
+		number := idcode.MakeIDNumber("320481", born, (generation/28%100)*10+a.n(5)*2)
 		village := who{p.hamlet, p.director, "LEDGER_KEEPING"}
 		if a.n(2) == 0 {
 			mutate(a, village, registryv1.RegistryService_RegisterChild_FullMethodName, &registryv1.RegisterChildRequest{Child: &registryv1.Child{
