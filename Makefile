@@ -142,7 +142,7 @@ storm: $(TOXIPROXY) ## Kill, cut and flood the real suite and count what was los
 .PHONY: storm-twins
 storm-twins: $(TOXIPROXY) ## Prove that the storm's checkers see what they are for, on suites broken on purpose
 	@tools/progress.sh "building the storm" go build -v -o .bin/ ./e2e/storm/cmd/storm
-	@for twin in $(or $(TWINS),$$(.bin/storm -twins)); do .bin/storm -twin $$twin $(if $(SEED),-seed $(SEED)); done
+	@status=0; for twin in $(or $(TWINS),$$(.bin/storm -twins)); do .bin/storm -twin $$twin $(if $(SEED),-seed $(SEED)) || status=1; done; exit $$status
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder and token in turn (FUZZTIME=10s each)

@@ -234,6 +234,7 @@ func TestWhatErrorsBecome(t *testing.T) {
 		"peer away":     {status.Error(codes.Unavailable, "secret"), codes.Unavailable, "UNAVAILABLE"},
 		"database away": {fmt.Errorf("store: %w", &net.OpError{Op: "dial", Err: errors.New("secret")}), codes.Unavailable, "UNAVAILABLE"},
 		"database full": {&pgconn.PgError{Code: "53300", Message: "secret"}, codes.Unavailable, "UNAVAILABLE"},
+		"disk full":     {&pgconn.PgError{Code: "53100", Message: "secret"}, codes.Unavailable, "UNAVAILABLE"},
 		"database rule": {&pgconn.PgError{Code: "23514", Message: "secret", Detail: "secret"}, codes.Internal, "INTERNAL"},
 	} {
 		t.Run(name, func(t *testing.T) {
