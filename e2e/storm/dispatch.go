@@ -209,14 +209,12 @@ func (c *source) pending() []*sent {
 	return slices.Clone(c.numbers[c.durable:])
 }
 
-// fresh makes new numbers, as far as the window allows.
+// fresh makes new numbers, as far as the window allows. The system's own clock does not jump with business time: a replica that was held
+// still meanwhile would take its updates for those of tomorrow.
 func (c *source) fresh() []*sent {
-	now, err := c.world.now(c.ctx)
-	if err != nil {
-		return nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.world.begun.Add(c.history.now())
 	var made []*sent
 	for range min(1+c.n(4), window-(len(c.numbers)-int(c.durable))) {
 		made = append(made, c.make(int64(len(c.numbers)+1), now))

@@ -24,15 +24,26 @@ func TestEveryTwinIsInTheCode(t *testing.T) {
 		found = append(found, strings.TrimSpace(strings.TrimPrefix(line, "//go:build ")))
 	}
 	slices.Sort(found)
-	want := slices.Sorted(slices.Values(TwinTags()))
+	want := builds()
+	slices.Sort(want)
 	if diff := cmp.Diff(want, slices.Compact(found)); diff != "" {
 		t.Errorf("the twins (-want) and the tags in the code (+got):\n%s", diff)
 	}
 	for _, twin := range twins() {
-		if len(twin.Caught) == 0 || len(twin.Plan) == 0 {
-			t.Errorf("%s: nothing is said to catch it, or no fault brings it out", twin.Tag)
+		if len(twin.Caught) == 0 || len(twin.Plan) == 0 || twin.Schema && len(twin.Break) == 0 {
+			t.Errorf("%s: nothing is said to catch it, no fault brings it out, or nothing is broken", twin.Tag)
 		}
 	}
+}
+
+// builds are the tags of twins that are broken in their code.
+func builds() (tags []string) {
+	for _, twin := range twins() {
+		if !twin.Schema {
+			tags = append(tags, twin.Tag)
+		}
+	}
+	return tags
 }
 
 // What is released holds no file of a twin, and with a tag it would: the test can tell the two apart.
@@ -41,7 +52,7 @@ func TestTheReleaseHoldsNoTwin(t *testing.T) {
 	if files := twinFiles(t, ""); len(files) != 0 {
 		t.Errorf("the release is built from %v", files)
 	}
-	for _, tag := range TwinTags() {
+	for _, tag := range builds() {
 		if files := twinFiles(t, tag); len(files) == 0 {
 			t.Errorf("with the tag %s nothing changes", tag)
 		}

@@ -36,6 +36,7 @@ type world struct {
 	district *district.District
 	places   []place
 	clock    devclockv1.DevClockServiceClient
+	begun    time.Time // business time when the suite was up
 
 	// data is PostgreSQL's disk; empty when it has none of its own.
 	data string
@@ -107,6 +108,9 @@ func open(ctx context.Context, o Options) (w *world, err error) {
 	}
 	w.closer = append(w.closer, conn.Close)
 	w.clock = devclockv1.NewDevClockServiceClient(conn)
+	if w.begun, err = w.now(ctx); err != nil {
+		return w, err
+	}
 	return w, w.durable(ctx)
 }
 

@@ -200,7 +200,7 @@ func (w *write) effect(b *builder, traceparent string, further bool) string {
 	if further {
 		from, before = "FROM "+w.table+" AS old", "old.trace"
 	}
-	sql := fmt.Sprintf("UPDATE %s AS present SET %s, trace = %s %s WHERE present.id = %s AND present.version = %s", w.table, strings.Join(sets, ", "),
+	sql := fmt.Sprintf("UPDATE %s AS present SET %s, trace = %s %s WHERE present.id = %s AND "+unchanged, w.table, strings.Join(sets, ", "),
 		b.of(traceparent, "text"), from, b.of(w.head.ID, "uuid"), b.of(w.expected, "bigint"))
 	if further {
 		sql += " AND old.id = present.id"

@@ -168,7 +168,7 @@ func (f *Follower) attempt(ctx context.Context, p *pass, ev *feedv1.Event, to ma
 		}
 		delete(p.parked, subjectOf(ev)) // an operator's retry has freed it
 	}
-	err := f.handle(ctx, ev, requestID(p.at, f.Name, ev.GetSeq()), f.move(p.stored, to))
+	err := f.apply(ctx, p, ev, to)
 	switch {
 	case err == nil:
 		p.stored, p.done = to, to.through

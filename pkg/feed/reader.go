@@ -52,7 +52,7 @@ func (s *Server) open(ctx context.Context, r Reader, at *feedv1.Position) (*curs
 	case p.seq < e.Oldest-1:
 		return nil, positionExpired(e.Oldest)
 	}
-	c.seq = p.seq
+	c.seq = resume(p.seq, e.Head)
 	return c, nil
 }
 

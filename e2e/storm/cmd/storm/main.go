@@ -141,7 +141,10 @@ func catch(ctx context.Context, o storm.Options, tag string, out io.Writer) erro
 	if !ok {
 		return fmt.Errorf("no twin is called %q; there are %s", tag, strings.Join(storm.TwinTags(), ", "))
 	}
-	o.Twin, o.Plan, o.Break, o.Wanted = twin.Tag, twin.Plan, twin.Break, twin.Caught
+	o.Plan, o.Break, o.Wanted = twin.Plan, twin.Break, twin.Caught
+	if !twin.Schema {
+		o.Twin = twin.Tag
+	}
 	begun := time.Now()
 	report, err := storm.Run(ctx, o)
 	if err != nil {

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -154,16 +153,6 @@ func handler(d *district.District, division string) string {
 		return station
 	}
 	return Bureau
-}
-
-// newer reports whether an update stands above the one whose fields stand now.
-func newer(i *reportingv1.Incident, u Update) bool {
-	return cmp.Or(
-		cmp.Compare(u.Envelope.GetIncidentVersion(), i.GetIncidentVersion()),
-		cmp.Compare(u.Epoch, i.GetEpoch()),
-		cmp.Compare(u.Envelope.GetSequence(), i.GetSequence()),
-		cmp.Compare(u.Source, i.GetSource()),
-	) > 0
 }
 
 // foldMilestones keeps the earliest time ever told of each kind, ordered by kind.
