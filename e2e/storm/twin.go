@@ -39,7 +39,7 @@ func twins() []Twin {
 		{Tag: "twin_lost_update", Plan: races, Break: everywhere("ALTER TABLE custody DROP CONSTRAINT custody_key"), Caught: []string{"reports.whole"}},
 		{Tag: "twin_last_arrival", Plan: races, Caught: []string{"incidents.folded"}},
 		{Tag: "twin_forgetful", Plan: races, Caught: []string{"repetition.same_answer"}},
-		{Tag: "twin_hasty_follower", Plan: cuts, Caught: []string{"handover.target"}},
+		{Tag: "twin_hasty_follower", Plan: append(kills, cuts...), Caught: []string{"handover.target"}},
 		{Tag: "twin_skipping_reader", Plan: cuts, Caught: []string{"subscribers.complete"}},
 		{Tag: "twin_cached_sequence", Schema: true, Plan: races, Break: everywhere("ALTER SEQUENCE outbox_id_seq CACHE 32"), Caught: []string{"feed.causal"}},
 		{
