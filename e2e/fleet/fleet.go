@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/lianhu/lianhu/pkg/loopback"
 	"github.com/lianhu/lianhu/services/suite"
 )
 
@@ -99,8 +100,7 @@ func (f *Fleet) build(ctx context.Context) error {
 	return nil
 }
 
-// layout takes free ports of this machine. They are given back before the processes take them: nothing else here asks for ports
-// so low in the meantime that it would get one of these again.
+// layout takes free ports of this machine. They are given back before the processes take them.
 func layout(replicas int) (suite.Layout, error) {
 	var held []net.Listener
 	defer func() {
@@ -110,9 +110,9 @@ func layout(replicas int) (suite.Layout, error) {
 	}()
 	take := func(n int) (addresses []string, err error) {
 		for range n {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			l, err := loopback.Listen()
 			if err != nil {
-				return nil, fmt.Errorf("take a port: %w", err)
+				return nil, err
 			}
 			held = append(held, l)
 			addresses = append(addresses, l.Addr().String())

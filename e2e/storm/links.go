@@ -11,6 +11,8 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+
+	"github.com/lianhu/lianhu/pkg/loopback"
 )
 
 // links are the connections that pass a proxy of ours, which can cut, delay and swallow: clients to each replica of the gateway, the gateway
@@ -52,7 +54,7 @@ func startLinks(ctx context.Context, root, dir string) (*links, error) {
 }
 
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := loopback.Listen()
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +66,11 @@ func (l *links) through(name, address string) (string, error) {
 	if p, ok := l.proxies[name]; ok {
 		return p.Listen, nil
 	}
-	p, err := l.client.CreateProxy(name, "127.0.0.1:0", address)
+	listen, err := freeAddress() // a link that is cut comes back to its port
+	if err != nil {
+		return "", err
+	}
+	p, err := l.client.CreateProxy(name, listen, address)
 	if err != nil {
 		return "", fmt.Errorf("storm: link %s: %w", name, err)
 	}

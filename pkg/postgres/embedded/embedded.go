@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lianhu/lianhu/pkg/loopback"
 	"github.com/lianhu/lianhu/pkg/postgres"
 )
 
@@ -288,9 +289,9 @@ func choosePort(cfg Config) (int, error) {
 			return port, nil
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := loopback.Listen()
 	if err != nil {
-		return 0, fmt.Errorf("embedded: find a free port: %w", err)
+		return 0, fmt.Errorf("embedded: %w", err)
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	return port, errors.Join(l.Close(), os.WriteFile(file, []byte(strconv.Itoa(port)), 0o600))
