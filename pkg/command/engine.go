@@ -166,8 +166,7 @@ func (c *Change) resolve(ctx context.Context, err error) (again bool, told error
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	case postgres.IsConnection(err):
-		// A recognised call has no idempotency row that tells whether this attempt took effect: whoever repeats it does so as another request.
-		return !c.call.Recognised, fault.New(faultv1.Reason_REASON_UNAVAILABLE, "the database is away; repeat with the same request_id").RetryAfter(time.Second).Wrap(err)
+		return true, fault.New(faultv1.Reason_REASON_UNAVAILABLE, "the database is away; repeat with the same request_id").RetryAfter(time.Second).Wrap(err)
 	case postgres.Constraint(err) == "":
 		return false, postgres.Sanitize(err)
 	}
