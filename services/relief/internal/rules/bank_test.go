@@ -115,8 +115,9 @@ func FuzzBankFile(f *testing.F) {
 	f.Add(uint8(0), "钱雨欣", "6228480000000001", int64(110000))
 	f.Add(uint8(7), `阿依古丽·买买提, "甲"`, "|", int64(1))
 	f.Add(uint8(2), " 𠮷 ", "'=1+1", int64(99))
+	f.Add(uint8(0), "\xcd", "\x9b", int64(1)) // valid only if joined
 	f.Fuzz(func(t *testing.T, n uint8, name, account string, fen int64) {
-		if fen <= 0 || !utf8.ValidString(name+account) || strings.ContainsFunc(name+account, unicode.IsControl) {
+		if fen <= 0 || !utf8.ValidString(name) || !utf8.ValidString(account) || strings.ContainsFunc(name+account, unicode.IsControl) {
 			return // refused before it comes to a file
 		}
 		layout := layouts(bank, n)
