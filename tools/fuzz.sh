@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 failed=0 targets=0
 while IFS=: read -r file target; do
 	targets=$((targets + 1))
-	log=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" "./$(dirname "$file")" 2>&1)
+	log=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" -fuzzminimizetime 20x "./$(dirname "$file")" 2>&1)
 	status=$?
 	execs=$(grep -oE 'execs: [0-9]+' <<<"$log" | tail -1)
 	if [ $status -eq 0 ]; then
