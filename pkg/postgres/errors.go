@@ -28,17 +28,20 @@ func IsSerialization(err error) bool {
 // IsConnection reports that the database is away, went away before it answered, or lacks what it needs - a connection, memory, room on its
 // disk - and may have it again later. Whether a statement took effect is then unknown, and only a look at the idempotency row tells.
 func IsConnection(err error) bool {
+	var connect *pgconn.ConnectError
+	connecting := errors.As(err, &connect)
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
 		switch {
-		case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"), e.Code == "57P01", e.Code == "57P02", e.Code == "57P03":
+		case strings.HasPrefix(e.Code, "28"), e.Code == "3D000":
+			return false // a wrong password or database does not pass by itself
+		case connecting, strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"), e.Code == "57P01", e.Code == "57P02", e.Code == "57P03":
 			return true
 		}
 		return false
 	}
-	var connect *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	return connecting || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "conn closed")
 }
 

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lianhu/lianhu/pkg/internal/specimen"
@@ -147,4 +149,30 @@ func statement(ctx context.Context, url, sql string) error {
 	defer func() { _ = conn.Close(ctx) }()
 	_, err = conn.Exec(ctx, sql)
 	return err
+}
+
+// A server that refuses to begin, for whatever reason of its own, is away. A wrong password is no such reason: it does not pass by itself.
+func TestARefusalToBeginIsTheDatabaseAway(t *testing.T) {
+	t.Parallel()
+	for code, away := range map[string]bool{"XX000": true, "57P03": true, "53300": true, "28P01": false, "3D000": false} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		go func() {
+			for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+				server := pgproto3.NewBackend(conn, conn)
+				if _, err := server.ReceiveStartupMessage(); err == nil {
+					server.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: code, Message: "could not write init file"})
+					_ = server.Flush() // the client sees what became of it
+				}
+				_ = conn.Close()
+			}
+		}()
+		_, err = pgx.Connect(t.Context(), "postgres://nobody@"+l.Addr().String()+"/none?sslmode=disable")
+		if postgres.IsConnection(err) != away {
+			t.Errorf("refused with %s: taken for away %v, want %v (%v)", code, !away, away, err)
+		}
+	}
 }
