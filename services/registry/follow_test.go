@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -70,10 +72,34 @@ func TestAReportMakesTheRecordOfAnUnknownChild(t *testing.T) {
 	if c.GetOrigin() != registryv1.Origin_ORIGIN_REPORTED || c.GetSchooling().GetSchoolUnit() != school || c.GetDivision() != division || len(c.GetStatuses()) != 1 {
 		t.Errorf("record is %v, %v, %d statuses", c.GetOrigin(), c.GetDivision(), len(c.GetStatuses()))
 	}
-	h.again(t, "report", "submitted", r.GetReport().GetStanding())
+	h.again(t, "provisional_child", "created", standing(r.GetChild()))
 	_, err = h.at(t, "police/320411122000").read.GetBinding(responding(t), &registryv1.GetBindingRequest{BindingId: b.GetId()})
 	refused(t, err, "NOT_FOUND") // that station has no part in the matter
 	h.promises(t)
+}
+
+// A report of two children, and a third found later: each is bound by its own event to a child of its own, in one matter.
+func TestEachChildOfAReportIsBound(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	r := h.report(t, &personv1.Person{Name: "丁小满", IdNumber: number(31)})
+	bound := map[string]bool{h.binding(t, r).GetChildId(): true}
+	for i := range 2 {
+		child := proto.CloneOf(r.GetChild())
+		child.Id, child.Person = uuid.NewString(), &personv1.Person{Name: "丁小雪", IdNumber: number(32 + i)}
+		r = proto.CloneOf(r)
+		r.Child, r.Children = child, append(r.Children, child)
+		h.reports.Store(r.GetReport().GetStanding().GetId(), r)
+		h.say(t, "provisional_child", "created", standing(child), h.now(t))
+		b := h.binding(t, r)
+		if b.GetMatterId() != r.GetReport().GetStanding().GetId() || h.child(t, b.GetChildId()).GetPerson().GetIdNumber() != number(32+i) {
+			t.Errorf("bound as %v", b)
+		}
+		bound[b.GetChildId()] = true
+	}
+	if len(bound) != 3 {
+		t.Errorf("three children are bound to %d", len(bound))
+	}
 }
 
 func TestAReportFindsTheChildOfTheLedger(t *testing.T) {

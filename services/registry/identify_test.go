@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
@@ -16,9 +15,9 @@ import (
 func (h *house) identified(t *testing.T, r *reportingv1.GetReportResponse, person *personv1.Person) *reportingv1.GetReportResponse {
 	t.Helper()
 	r = proto.CloneOf(r)
-	r.Child.Person = person
+	r.Child.Person, r.Children[0].Person = person, person
 	h.reports.Store(r.GetReport().GetStanding().GetId(), r)
-	h.say(t, "provisional_child", "identified", &custodyv1.Standing{Id: r.GetChild().GetId(), MatterId: r.GetChild().GetMatterId()}, h.now(t))
+	h.say(t, "provisional_child", "identified", standing(r.GetChild()), h.now(t))
 	return r
 }
 

@@ -78,15 +78,19 @@ func (s *source) say(t *testing.T, kind, what string, standing *custodyv1.Standi
 func (h *house) report(t *testing.T, person *personv1.Person) *reportingv1.GetReportResponse {
 	t.Helper()
 	matter := uuid.NewString()
+	child := &reportingv1.ProvisionalChild{Id: uuid.NewString(), MatterId: matter, Division: division, Person: person, SchoolUnit: school}
 	r := &reportingv1.GetReportResponse{
-		Report: &reportingv1.Report{Standing: &custodyv1.Standing{Id: uuid.NewString(), MatterId: matter, Holder: station}, Division: division},
-		Child: &reportingv1.ProvisionalChild{
-			Id: uuid.NewString(), MatterId: matter, Division: division, Person: person, SchoolUnit: school,
-		},
+		Report: &reportingv1.Report{Standing: &custodyv1.Standing{Id: matter, MatterId: matter, Holder: station}, Division: division},
+		Child:  child, Children: []*reportingv1.ProvisionalChild{child},
 	}
-	h.reports.Store(r.GetReport().GetStanding().GetId(), r)
-	h.say(t, "report", "submitted", r.GetReport().GetStanding(), h.now(t))
+	h.reports.Store(matter, r)
+	h.say(t, "provisional_child", "created", standing(child), h.now(t))
 	return r
+}
+
+// standing is what an event says of a provisional child.
+func standing(child *reportingv1.ProvisionalChild) *custodyv1.Standing {
+	return &custodyv1.Standing{Id: child.GetId(), MatterId: child.GetMatterId()}
 }
 
 // assess lets reporting conclude the assessment of a reported child and tell its feed.

@@ -55,7 +55,7 @@ func New(e *command.Engine, d *district.District, t *store.Tables, reporting grp
 
 func (f *reports) handle(ctx context.Context, ev *feedv1.Event, call command.Call) error {
 	switch ev.GetType() {
-	case "report.submitted":
+	case "provisional_child.created":
 		return f.bind(ctx, ev, call)
 	case "provisional_child.identified":
 		return f.identify(ctx, ev, call)
@@ -65,15 +65,28 @@ func (f *reports) handle(ctx context.Context, ev *feedv1.Event, call command.Cal
 	return feed.Skip
 }
 
-// bind finds the child of a report in the ledger by its identity number, or makes a record, and binds the report's provisional
+// described reads a report and the child of it that a subject is about. A report is the first item of its matter and has the matter's id.
+func (f *reports) described(ctx context.Context, report, child string) (*reportingv1.Report, *reportingv1.ProvisionalChild, error) {
+	read, err := f.read.GetReport(ctx, &reportingv1.GetReportRequest{ReportId: report})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range read.GetChildren() {
+		if p.GetId() == child {
+			return read.GetReport(), p, nil
+		}
+	}
+	return nil, nil, fault.NotFound()
+}
+
+// bind finds a reported child in the ledger by its identity number, or makes a record, and binds the report's provisional
 // child to it. The station gets the rights that come from the matter.
 func (f *reports) bind(ctx context.Context, ev *feedv1.Event, call command.Call) error {
-	read, err := f.read.GetReport(ctx, &reportingv1.GetReportRequest{ReportId: ev.GetSubjectId()})
+	report, provisional, err := f.described(ctx, ev.GetMatterId(), ev.GetSubjectId())
 	if err != nil {
 		return err
 	}
-	provisional, report := read.GetChild(), read.GetReport()
-	// The same report comes again under another position when reporting was restored; the binding is there already.
+	// The same child comes again under another position when reporting was restored; the binding is there already.
 	_, err = row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Bindings, provisional.GetId())
 	switch {
 	case err == nil:
@@ -114,11 +127,11 @@ func (f *reports) identify(ctx context.Context, ev *feedv1.Event, call command.C
 	if err != nil {
 		return err
 	}
-	read, err := f.read.GetReport(ctx, &reportingv1.GetReportRequest{ReportId: binding.GetReportId()})
+	_, provisional, err := f.described(ctx, binding.GetReportId(), binding.GetId())
 	if err != nil {
 		return err
 	}
-	person := read.GetChild().GetPerson()
+	person := provisional.GetPerson()
 	known, err := f.known(ctx, person.GetIdNumber())
 	switch {
 	case err != nil:

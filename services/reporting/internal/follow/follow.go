@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/lianhu/lianhu/pkg/command"
@@ -45,7 +46,8 @@ func Registry(e *command.Engine, t *store.Tables, conn grpc.ClientConnInterface)
 	}
 }
 
-// bind writes the child's id into the provisional child and everything of this service that tells of it.
+// bind writes the child's id into the provisional child and everything of this service that tells of it. A child bound anew is brought up to
+// date everywhere by the same command: no row here names whom the registry does not mean any more.
 func bind(ctx context.Context, e *command.Engine, t *store.Tables, call command.Call, binding *registryv1.Binding) error {
 	_, err := command.Update(ctx, e, call, t.Children, binding.GetId(), func(c *command.Change, child *reportingv1.ProvisionalChild) error {
 		child.ChildId = binding.GetChildId()
@@ -55,24 +57,38 @@ func bind(ctx context.Context, e *command.Engine, t *store.Tables, call command.
 			return err
 		}
 		loaded := command.Remember(t.Reports, report)
-		report.ChildId = binding.GetChildId()
+		rules.Bind(report, child.GetId(), binding.GetChildId())
 		if err := loaded.Update(c, "bound"); err != nil {
 			return err
 		}
-		assessments, err := row.Select(ctx, e.DB, e.Keys, t.Assessments, "WHERE report_id = $1::uuid", report.GetStanding().GetId())
-		if err != nil {
+		if err := rebind(ctx, c, t.Bulletins, child, func(b *reportingv1.Bulletin) *string { return &b.ChildId }); err != nil {
 			return err
 		}
-		for _, assessment := range assessments {
-			loaded := command.Remember(t.Assessments, assessment)
-			assessment.ChildId = binding.GetChildId()
-			if err := loaded.Update(c, "bound"); err != nil {
-				return err
-			}
-		}
-		return nil
+		return rebind(ctx, c, t.Assessments, child, func(a *reportingv1.Assessment) *string { return &a.ChildId })
 	}, func(*reportingv1.ProvisionalChild) *emptypb.Empty { return &emptypb.Empty{} })
 	return err
+}
+
+// rebind writes the child's id into the rows of one kind that are about it.
+func rebind[M interface {
+	proto.Message
+	GetProvisionalChildId() string
+}](ctx context.Context, c *command.Change, t *row.Table[M], child *reportingv1.ProvisionalChild, childID func(M) *string) error {
+	rows, err := store.OfReport(ctx, c.Engine.DB, c.Engine.Keys, t, child.GetMatterId())
+	if err != nil {
+		return err
+	}
+	for _, m := range rows {
+		if m.GetProvisionalChildId() != child.GetId() {
+			continue
+		}
+		loaded := command.Remember(t, m)
+		*childID(m) = child.GetChildId()
+		if err := loaded.Update(c, "bound"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Referral follows the referral service: a case that is open there closes the assessment here.

@@ -24,6 +24,30 @@ func (s *Matters) IdentifyChild(ctx context.Context, req *reportingv1.IdentifyCh
 	})
 }
 
+// AddChild implements MatterService. The command is the report's, so that a bulletin acknowledged meanwhile is noticed and no child is left out.
+func (s *Matters) AddChild(ctx context.Context, req *reportingv1.AddChildRequest) (*reportingv1.AddChildResponse, error) {
+	var added, assessment string
+	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.add_child", func(c *command.Change, r *reportingv1.Report) (string, error) {
+		present, err := s.Tables.ChildrenOf(ctx, s.Engine.DB, s.Engine.Keys, r)
+		if err != nil {
+			return "", err
+		}
+		child, opened, err := rules.AddChild(s.District, r, present, by(ctx), req, c.ID("child"), c.ID("assessment"), c.Now)
+		if err != nil {
+			return "", err
+		}
+		added, assessment = child.GetId(), opened.GetStanding().GetId()
+		if opened != nil {
+			if err := command.Insert(c, s.Tables.Assessments, opened, "opened"); err != nil {
+				return "", err
+			}
+		}
+		return "child_added", command.Insert(c, s.Tables.Children, child, "created", r.GetStanding().GetHolder())
+	}, func(r *reportingv1.Report) *reportingv1.AddChildResponse {
+		return &reportingv1.AddChildResponse{Standing: r.GetStanding(), State: r.GetState(), ProvisionalChildId: added, AssessmentId: assessment}
+	})
+}
+
 // CorrectReport implements MatterService.
 func (s *Matters) CorrectReport(ctx context.Context, req *reportingv1.CorrectReportRequest) (*reportingv1.CorrectReportResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.correct", func(c *command.Change, r *reportingv1.Report) (string, error) {

@@ -34,11 +34,12 @@ func (s *Reads) GetReport(ctx context.Context, req *reportingv1.GetReportRequest
 	if err := s.see(ctx, "report.read", head); err != nil {
 		return nil, err
 	}
-	child, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Children, report.GetProvisionalChildId())
+	rules.Children(report)
+	children, err := s.Tables.ChildrenOf(ctx, s.Engine.DB, s.Engine.Keys, report)
 	if err != nil {
 		return nil, err
 	}
-	answer := &reportingv1.GetReportResponse{Report: report, Child: child, Groups: rules.Groups(s.District, report)}
+	answer := &reportingv1.GetReportResponse{Report: report, Child: first(children), Children: children, Groups: rules.Groups(s.District, report)}
 	id := report.GetStanding().GetId()
 	if answer.Searches, err = store.OfReport(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Searches, id); err != nil {
 		return nil, err
@@ -50,6 +51,14 @@ func (s *Reads) GetReport(ctx context.Context, req *reportingv1.GetReportRequest
 		return nil, err
 	}
 	return answer, s.show(ctx, "report.read", "report", head, answer)
+}
+
+// first is the child a report names first, for callers that know one child only; nil when there is none.
+func first(children []*reportingv1.ProvisionalChild) *reportingv1.ProvisionalChild {
+	if len(children) == 0 {
+		return nil
+	}
+	return children[0]
 }
 
 // ListReports implements ReportingReadService.
@@ -115,7 +124,7 @@ func (s *Reads) GetReportStatus(ctx context.Context, req *reportingv1.GetReportS
 	if err := caller.See("report.status", access.Facts{Reporter: mine}); err != nil {
 		return nil, err
 	}
-	assessment, err := row.Select(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Assessments, "WHERE report_id = $1::uuid", report.GetStanding().GetId())
+	assessments, err := store.OfReport(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Assessments, report.GetStanding().GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +140,7 @@ func (s *Reads) GetReportStatus(ctx context.Context, req *reportingv1.GetReportS
 		ReportId: report.GetStanding().GetId(), Receipt: rules.Receipt(report, points[0].GetHolder()),
 		AcceptTime: report.GetAcceptTime(), ResponseCloseTime: report.GetResponseCloseTime(), Filings: rules.Feedback(filings),
 	}
-	answer.Progress, answer.ResponsibleUnit = rules.Progress(report, assessment)
+	answer.Progress, answer.ResponsibleUnit = rules.Progress(report, assessments)
 	return answer, nil
 }
 
@@ -155,11 +164,15 @@ func (s *Reads) GetBulletin(ctx context.Context, req *reportingv1.GetBulletinReq
 	if err := s.see(ctx, "bulletin.read", head); err != nil {
 		return nil, err
 	}
-	child, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Children, bulletin.GetProvisionalChildId())
+	report, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Reports, bulletin.GetReportId())
 	if err != nil {
 		return nil, err
 	}
-	answer := &reportingv1.GetBulletinResponse{Bulletin: bulletin, Child: child}
+	children, err := s.Tables.ChildrenOf(ctx, s.Engine.DB, s.Engine.Keys, report)
+	if err != nil {
+		return nil, err
+	}
+	answer := &reportingv1.GetBulletinResponse{Bulletin: bulletin, Child: first(children), Children: children}
 	return answer, s.show(ctx, "bulletin.read", "bulletin", head, answer)
 }
 

@@ -113,6 +113,7 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 		_, err := h.do(station).TransferReport(by, &reportingv1.TransferReportRequest{RequestId: id(), ReportId: offered, ToUnit: bureau, Text: "请接收"})
 		return err
 	})
+	empty := h.reportOfNobody()
 	push := func(h *house, epoch int64) error {
 		_, err := h.dispatch().PushIncidentUpdateBatch(t.Context(), &reportingv1.PushIncidentUpdateBatchRequest{RequestId: id(), Epoch: epoch})
 		return err
@@ -196,6 +197,14 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 		"UNDER_WAY": func() error { h.searching(report); return h.startSearch(report) },
 		"CHILD_UNKNOWN": func() error {
 			_, err := h.respond(station).RequestPlacement(by, &reportingv1.RequestPlacementRequest{RequestId: id(), ReportId: report, Kind: 1, Text: "x", ProvisionalChildId: id()})
+			return err
+		},
+		"CHILD_PRESENT": func() error {
+			_, err := h.addChild(h.officer(), station, report, &reportingv1.ChildDescription{Person: &personv1.Person{IdNumber: "320411201506010019"}})
+			return err
+		},
+		"CHILD_REQUIRED": func() error {
+			_, err := h.do(station).CloseResponse(by, &reportingv1.CloseResponseRequest{RequestId: id(), ReportId: empty})
 			return err
 		},
 		"GROUND_INVALID": func() error {

@@ -28,9 +28,11 @@ func (s *Commands) SubmitReport(ctx context.Context, req *reportingv1.SubmitRepo
 		if err := rules.CheckSubmission(s.District, req, c.Now); err != nil {
 			return nil, err
 		}
-		report, child := rules.NewReport(s.District, req, c.ID(""), c.ID("child"), c.Now)
-		if err := command.Insert(c, s.Tables.Children, child, "created", report.GetStanding().GetHolder()); err != nil {
-			return nil, err
+		report, children := rules.NewReport(s.District, req, c.ID, c.Now)
+		for _, child := range children {
+			if err := command.Insert(c, s.Tables.Children, child, "created", report.GetStanding().GetHolder()); err != nil {
+				return nil, err
+			}
 		}
 		c.Happened("submitted")
 		if req.GetValidateOnly() {
@@ -114,7 +116,7 @@ func (s *Commands) WaiveMeasure(ctx context.Context, req *reportingv1.WaiveMeasu
 // CloseResponse implements ReportingService.
 func (s *Commands) CloseResponse(ctx context.Context, req *reportingv1.CloseResponseRequest) (*reportingv1.CloseResponseResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.close", func(c *command.Change, r *reportingv1.Report) (string, error) {
-		return "response_closed", rules.CloseResponse(s.District, r, by(ctx), c.Now)
+		return "response_closed", rules.CloseResponse(s.District, r, by(ctx), req.GetNoChildText(), c.Now)
 	}, func(r *reportingv1.Report) *reportingv1.CloseResponseResponse {
 		return &reportingv1.CloseResponseResponse{Standing: r.GetStanding(), State: r.GetState()}
 	})

@@ -42,7 +42,7 @@ func (s *Response) StartSearch(ctx context.Context, req *reportingv1.StartSearch
 			return "", err
 		}
 		if err := noneRunning(ctx, s.Desk, s.Tables.Searches, req.GetReportId(), func(x *reportingv1.Search) bool {
-			return x.GetState() == reportingv1.Search_STATE_SEARCHING
+			return x.GetState() == reportingv1.Search_STATE_SEARCHING && x.GetProvisionalChildId() == made.GetProvisionalChildId()
 		}); err != nil {
 			return "", err
 		}

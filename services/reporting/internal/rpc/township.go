@@ -24,26 +24,33 @@ func (s *Commands) IssueBulletin(ctx context.Context, req *reportingv1.IssueBull
 	})
 }
 
-// AcknowledgeBulletin implements ReportingService: bulletin closed, report closed and assessment opened, all or nothing.
+// AcknowledgeBulletin implements ReportingService: bulletin closed, report closed and each child's assessment opened, all or nothing.
 func (s *Commands) AcknowledgeBulletin(ctx context.Context, req *reportingv1.AcknowledgeBulletinRequest) (*reportingv1.AcknowledgeBulletinResponse, error) {
-	var assessment string
+	answer := &reportingv1.AcknowledgeBulletinResponse{}
 	return update(ctx, s.Desk, req, s.Tables.Bulletins, req.GetBulletinId(), "bulletin.acknowledge", func(c *command.Change, b *reportingv1.Bulletin) (string, error) {
 		report, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Reports, b.GetReportId())
 		if err != nil {
 			return "", err
 		}
 		loaded := command.Remember(s.Tables.Reports, report)
-		assessment = c.ID("assessment")
-		a, err := rules.Acknowledge(s.District, b, report, by(ctx), assessment, c.Now)
+		opened, err := rules.Acknowledge(s.District, b, report, by(ctx), c.ID, c.Now)
 		if err != nil {
 			return "", err
 		}
-		if err := loaded.Update(c, "closed", a.GetTownship()); err != nil {
+		if err := loaded.Update(c, "closed", b.GetTownship()); err != nil {
 			return "", err
 		}
-		return "acknowledged", command.Insert(c, s.Tables.Assessments, a, "opened", b.GetIssueUnit())
+		answer.AssessmentId, answer.AssessmentIds = report.GetAssessmentId(), nil
+		for _, a := range opened {
+			answer.AssessmentIds = append(answer.AssessmentIds, a.GetStanding().GetId())
+			if err := command.Insert(c, s.Tables.Assessments, a, "opened", b.GetIssueUnit()); err != nil {
+				return "", err
+			}
+		}
+		return "acknowledged", nil
 	}, func(b *reportingv1.Bulletin) *reportingv1.AcknowledgeBulletinResponse {
-		return &reportingv1.AcknowledgeBulletinResponse{Standing: b.GetStanding(), State: b.GetState(), AssessmentId: assessment}
+		answer.Standing, answer.State = b.GetStanding(), b.GetState()
+		return answer
 	})
 }
 
@@ -59,11 +66,11 @@ func (s *Commands) RecordAssessment(ctx context.Context, req *reportingv1.Record
 // ConcludeAssessment implements ReportingService. The child is the one bound by now, so that those who follow know it.
 func (s *Commands) ConcludeAssessment(ctx context.Context, req *reportingv1.ConcludeAssessmentRequest) (*reportingv1.ConcludeAssessmentResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Assessments, req.GetAssessmentId(), "assessment.conclude", func(c *command.Change, a *reportingv1.Assessment) (string, error) {
-		report, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Reports, a.GetReportId())
+		child, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Children, a.GetProvisionalChildId())
 		if err != nil {
 			return "", err
 		}
-		return "concluded", rules.Conclude(s.District, a, by(ctx), req, report.GetChildId(), c.Now)
+		return "concluded", rules.Conclude(s.District, a, by(ctx), req, child.GetChildId(), c.Now)
 	}, func(a *reportingv1.Assessment) *reportingv1.ConcludeAssessmentResponse {
 		return &reportingv1.ConcludeAssessmentResponse{Standing: a.GetStanding(), State: a.GetState()}
 	})

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/lianhu/lianhu/pkg/custody"
@@ -30,23 +31,24 @@ func IssueBulletin(d *district.District, r *reportingv1.Report, by Actor, id, te
 	return b, nil
 }
 
-// Acknowledge closes bulletin and report and opens the township's assessment.
-func Acknowledge(d *district.District, b *reportingv1.Bulletin, r *reportingv1.Report, by Actor, assessmentID string, now time.Time) (*reportingv1.Assessment, error) {
+// Acknowledge closes bulletin and report and opens the township's assessment of each child. id makes the id of what a word names.
+func Acknowledge(d *district.District, b *reportingv1.Bulletin, r *reportingv1.Report, by Actor, id func(string) string, now time.Time) ([]*reportingv1.Assessment, error) {
 	if b.GetState() != reportingv1.Bulletin_STATE_ISSUED || b.GetStanding().GetOfferedTo() != by.Unit {
 		return nil, fault.StateForbids(row.StateName(b.ProtoReflect()), "acknowledge")
 	}
 	b.State, b.AcknowledgeTime = reportingv1.Bulletin_STATE_ACKNOWLEDGED, stamp(now)
 	custody.Close(b.Standing)
-	r.State, r.AssessmentId = reportingv1.Report_STATE_CLOSED, assessmentID
+	r.State = reportingv1.Report_STATE_CLOSED
 	custody.Close(r.Standing)
-	a := &reportingv1.Assessment{
-		Standing: &custodyv1.Standing{Id: assessmentID, MatterId: b.GetStanding().GetMatterId()},
-		State:    reportingv1.Assessment_STATE_OPEN, Division: b.GetDivision(),
-		ReportId: b.GetReportId(), BulletinId: b.GetStanding().GetId(), ProvisionalChildId: b.GetProvisionalChildId(), ChildId: r.GetChildId(),
-		Township: by.Unit,
+	var opened []*reportingv1.Assessment
+	for i, child := range Children(r) {
+		word := "assessment"
+		if i > 0 {
+			word = fmt.Sprintf("assessment.%d", i)
+		}
+		opened = append(opened, assess(d, r, child, b.GetStanding().GetId(), id(word), now))
 	}
-	hold(d, a.Standing, by.Unit, district.ClockAssessmentStart, now)
-	return a, nil
+	return opened, nil
 }
 
 // placement is the unit of the last standing measure that placed the child.

@@ -5,11 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 )
@@ -28,14 +30,17 @@ var legal = map[reportingv1.Report_State][]reportingv1.Report_State{
 var mayHold = []string{station, other, rules.Bureau, lead}
 
 // Whatever units do, in whatever order, a report has one holder who is of the police or the lead office and one deadline ahead, takes only
-// legal steps, is closed only over its measures, and is changed by no refusal.
+// legal steps, is closed only over its measures, and is changed by no refusal. Each of its children - none, one or several, named or found later -
+// has one assessment once the township has taken over, and before that none.
 func TestAReportTakesLegalStepsOnly(t *testing.T) {
 	t.Parallel()
 	d := xinbei(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		r, now := newReport(t), noon
+		named := rapid.IntRange(0, 3).Draw(rt, "children")
+		r, now := newReport(t, func(req *reportingv1.SubmitReportRequest) { nameChildren(req, named) }), noon
 		var b *reportingv1.Bulletin
-		met := map[string]bool{} // the model of the response: what LIVING_ALONE asks for
+		children, assessed := named, map[string]string{} // assessment of each child
+		met := map[string]bool{}                         // the model of the response: what LIVING_ALONE asks for
 		units := []string{station, other, rules.Bureau, lead, township, "health"}
 		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 30).Draw(rt, "hours")) * time.Hour)
@@ -49,7 +54,7 @@ func TestAReportTakesLegalStepsOnly(t *testing.T) {
 				Officer: "police-320411101000-1",
 			}
 			var refusal error
-			switch rapid.IntRange(0, 8).Draw(rt, "verb") {
+			switch rapid.IntRange(0, 9).Draw(rt, "verb") {
 			case 0:
 				refusal = rules.Accept(d, r, by, now)
 			case 1:
@@ -62,8 +67,12 @@ func TestAReportTakesLegalStepsOnly(t *testing.T) {
 					met[code] = true
 				}
 			case 5:
-				if refusal = rules.CloseResponse(d, r, by, now); refusal == nil && !(met["ADMONISH_PARENTS"] && met["ORDER_PARENTS_RETURN"] != met["DESIGNATE_ENTRUSTED_CARER"]) {
+				nobody := rapid.SampledFrom([]string{"", "到场未发现儿童"}).Draw(rt, "nobody")
+				if refusal = rules.CloseResponse(d, r, by, nobody, now); refusal == nil && !(met["ADMONISH_PARENTS"] && met["ORDER_PARENTS_RETURN"] != met["DESIGNATE_ENTRUSTED_CARER"]) {
 					rt.Fatalf("closed over %v", met)
+				}
+				if refusal == nil && (children == 0) != (nobody != "") {
+					rt.Fatalf("closed over %d children with %q", children, nobody)
 				}
 			case 6:
 				var issued *reportingv1.Bulletin
@@ -72,20 +81,60 @@ func TestAReportTakesLegalStepsOnly(t *testing.T) {
 				}
 			case 7:
 				if b != nil {
-					_, refusal = rules.Acknowledge(d, b, r, by, itemID, now)
+					var opened []*reportingv1.Assessment
+					opened, refusal = rules.Acknowledge(d, b, r, by, ids, now)
+					for _, a := range opened {
+						enter(rt, assessed, a)
+					}
 				}
 			case 8:
 				if deadline := r.GetStanding().GetDeadline(); deadline != nil {
 					now = latest(now, deadline.AsTime())
 					refusal = rules.ExpireReport(d, r, now)
 				}
+			case 9:
+				id := uuid.NewSHA1(uuid.MustParse(childID), []byte{byte(children)}).String()
+				added, opened, err := rules.AddChild(d, r, nil, by, &reportingv1.AddChildRequest{Child: someChild(), Text: "在现场"}, id, ids(id), now)
+				if err != nil || added.GetId() != id {
+					rt.Fatalf("%v, %v", added, err)
+				}
+				children++
+				if opened != nil {
+					enter(rt, assessed, opened)
+				}
 			}
 			checkReport(rt, before, r, refusal, now)
+			if closed := r.GetState() == reportingv1.Report_STATE_CLOSED; len(r.GetChildren()) != children || closed && len(assessed) != children || !closed && len(assessed) != 0 {
+				rt.Fatalf("%v: %d children, want %d; %d assessed", r.GetState(), len(r.GetChildren()), children, len(assessed))
+			}
 		}
 		if r.GetState() < reportingv1.Report_STATE_RESPONSE_CLOSED {
 			silent(rt, r.GetStanding(), func(at time.Time) error { return rules.ExpireReport(d, r, at) })
 		}
 	})
+}
+
+// nameChildren lets a submission name that many children.
+func nameChildren(req *reportingv1.SubmitReportRequest, n int) {
+	if n == 0 {
+		req.Child = nil
+	}
+	for range n - 1 {
+		req.FurtherChildren = append(req.FurtherChildren, someChild())
+	}
+}
+
+func someChild() *reportingv1.ChildDescription {
+	return &reportingv1.ChildDescription{Person: &personv1.Person{Name: "陆小溪", NoIdNumberReason: personv1.NoIdNumberReason_NO_ID_NUMBER_REASON_UNKNOWN_IDENTITY}}
+}
+
+// enter notes an assessment that was opened: the township holds it, and its child had none.
+func enter(rt *rapid.T, assessed map[string]string, a *reportingv1.Assessment) {
+	rt.Helper()
+	if assessed[a.GetProvisionalChildId()] != "" || a.GetStanding().GetHolder() != township || a.GetStanding().GetDeadline() == nil || a.GetBulletinId() == "" {
+		rt.Fatalf("opened %v", a)
+	}
+	assessed[a.GetProvisionalChildId()] = a.GetStanding().GetId()
 }
 
 func latest(a, b time.Time) time.Time {

@@ -20,11 +20,8 @@ func RequestPlacement(d *district.District, r *reportingv1.Report, by Actor, req
 	if err := responding(r, by, "requestPlacement"); err != nil {
 		return nil, err
 	}
-	child := req.GetProvisionalChildId()
-	if child == "" {
-		child = r.GetProvisionalChildId()
-	}
-	if err := childOf(r, child); err != nil {
+	child, err := childOf(r, req.GetProvisionalChildId())
+	if err != nil {
 		return nil, err
 	}
 	asked := &reportingv1.Measure{Id: measureID, ItemId: id, Pending: true, Text: req.GetText(), TakeTime: stamp(now)}
@@ -108,13 +105,4 @@ func placing(p *reportingv1.Placement, by Actor, verb string, state reportingv1.
 		return fault.StateForbids(row.StateName(p.ProtoReflect()), verb)
 	}
 	return nil
-}
-
-// childOf refuses a provisional child that the report is not about.
-func childOf(r *reportingv1.Report, child string) error {
-	if child == r.GetProvisionalChildId() {
-		return nil
-	}
-	return fault.New(reportingv1.Reason_REASON_CHILD_UNKNOWN, "provisional_child_id: the report is not about this child", "field", "provisional_child_id").
-		Field("provisional_child_id", "the report is not about this child")
 }

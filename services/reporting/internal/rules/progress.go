@@ -2,16 +2,17 @@ package rules
 
 import reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 
-// Progress is what a reporter is told of a matter: how far it has come and whom to ask. assessments holds the report's
-// assessment once there is one.
+// Progress is what a reporter is told of a matter: how far it has come and whom to ask. assessments are those of the report's children;
+// as long as one child is being assessed, the matter is.
 func Progress(r *reportingv1.Report, assessments []*reportingv1.Assessment) (reportingv1.GetReportStatusResponse_Progress, string) {
 	for _, a := range assessments {
 		switch a.GetState() {
 		case reportingv1.Assessment_STATE_OPEN, reportingv1.Assessment_STATE_IN_PROGRESS:
 			return reportingv1.GetReportStatusResponse_PROGRESS_ASSESSING, a.GetStanding().GetHolder()
-		default:
-			return reportingv1.GetReportStatusResponse_PROGRESS_CONCLUDED, ""
 		}
+	}
+	if r.GetState() == reportingv1.Report_STATE_CLOSED {
+		return reportingv1.GetReportStatusResponse_PROGRESS_CONCLUDED, ""
 	}
 	holder := r.GetStanding().GetHolder()
 	switch {

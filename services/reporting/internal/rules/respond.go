@@ -198,8 +198,9 @@ func Waive(d *district.District, r *reportingv1.Report, by Actor, req *reporting
 	return nil
 }
 
-// CloseResponse ends the response once each group of measures is met or waived.
-func CloseResponse(d *district.District, r *reportingv1.Report, by Actor, now time.Time) error {
+// CloseResponse ends the response once each group of measures is met or waived. noChild says why nobody was found where the report is about no
+// child.
+func CloseResponse(d *district.District, r *reportingv1.Report, by Actor, noChild string, now time.Time) error {
 	if err := heldBy(r, by, "closeResponse", reportingv1.Report_STATE_RESPONDING); err != nil {
 		return err
 	}
@@ -210,6 +211,12 @@ func CloseResponse(d *district.District, r *reportingv1.Report, by Actor, now ti
 		}
 		list := strings.Join(ids, ",")
 		return fault.New(reportingv1.Reason_REASON_RESPONSE_INCOMPLETE, "groups of measures are missing: "+list, "missing", list)
+	}
+	if err := nameless(r, by, noChild); err != nil {
+		return err
+	}
+	if noChild != "" {
+		r.NoChildText, r.NoChildOfficer = noChild, by.Officer
 	}
 	r.State = reportingv1.Report_STATE_RESPONSE_CLOSED
 	r.ResponseCloseTime = stamp(now)
@@ -251,9 +258,10 @@ func sourceOf(d *district.District, group string) string {
 	return ""
 }
 
-// done lists the codes of the measures that stand and wait for nobody.
+// done lists the codes of the measures that stand and wait for nobody. One that was asked for two children counts when both are answered.
 func done(r *reportingv1.Report) []string {
-	return codes(r, func(m *reportingv1.Measure) bool { return !m.GetPending() })
+	waiting := codes(r, (*reportingv1.Measure).GetPending)
+	return codes(r, func(m *reportingv1.Measure) bool { return !slices.Contains(waiting, m.GetCode()) })
 }
 
 // codes lists the codes of the measures that stand and that are wanted.

@@ -26,7 +26,7 @@ func TestAResponseClosesOnlyWhenEveryGroupIsMetOrWaived(t *testing.T) {
 	missing := func(want string) {
 		t.Helper()
 		var refusal *fault.Error
-		err := rules.CloseResponse(d, r, by, noon)
+		err := rules.CloseResponse(d, r, by, "", noon)
 		if !fault.Is(err, reportingv1.Reason_REASON_RESPONSE_INCOMPLETE) || !asFault(err, &refusal) || refusal.Metadata()["missing"] != want {
 			t.Fatalf("closing answered %v, want missing %s", err, want)
 		}
@@ -52,7 +52,7 @@ func TestAResponseClosesOnlyWhenEveryGroupIsMetOrWaived(t *testing.T) {
 	if err := rules.Waive(d, r, by, waive, noon); err != nil {
 		t.Fatal(err)
 	}
-	if err := rules.CloseResponse(d, r, by, noon); err != nil {
+	if err := rules.CloseResponse(d, r, by, "", noon); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.GetStanding(); s.GetHolder() != station || s.GetClock() != "township.notice" {
@@ -182,14 +182,14 @@ func TestASilentTownshipLeavesTheBulletinWithTheLeadOfficeAndCanStillAcknowledge
 	if s := r.GetStanding(); s.GetHolder() != station || s.GetClock() != "overdue.review" {
 		t.Errorf("report %v", s)
 	}
-	if _, err := rules.Acknowledge(d, b, r, rules.Actor{Unit: lead}, childID, due); !fault.Is(err, faultv1.Reason_REASON_STATE_FORBIDS) {
+	if _, err := rules.Acknowledge(d, b, r, rules.Actor{Unit: lead}, ids, due); !fault.Is(err, faultv1.Reason_REASON_STATE_FORBIDS) {
 		t.Errorf("the lead office acknowledged in the township's place: %v", err)
 	}
-	a, err := rules.Acknowledge(d, b, r, rules.Actor{Unit: township}, childID, due)
+	opened, err := rules.Acknowledge(d, b, r, rules.Actor{Unit: township}, ids, due)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.GetStanding().GetHolder() != township || r.GetState() != reportingv1.Report_STATE_CLOSED || b.GetState() != reportingv1.Bulletin_STATE_ACKNOWLEDGED {
+	if a := opened[0]; a.GetStanding().GetHolder() != township || r.GetState() != reportingv1.Report_STATE_CLOSED || b.GetState() != reportingv1.Bulletin_STATE_ACKNOWLEDGED {
 		t.Errorf("assessment %v, report %v, bulletin %v", a.GetStanding(), r.GetState(), b.GetState())
 	}
 }
@@ -199,7 +199,7 @@ func TestAReportIsNeverNobodys(t *testing.T) {
 	t.Parallel()
 	d := xinbei(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		r, _ := rules.NewReport(d, submission(), reportID, childID, noon)
+		r, _ := rules.NewReport(d, submission(), ids, noon)
 		now := noon
 		unit := rapid.SampledFrom([]string{station, other, rules.Bureau, lead, township})
 		code := rapid.SampledFrom([]string{"ORDER_PARENTS_RETURN", "DESIGNATE_ENTRUSTED_CARER", "ADMONISH_PARENTS", "START_MISSING_SEARCH"})
@@ -233,7 +233,7 @@ func TestAReportIsNeverNobodys(t *testing.T) {
 			},
 			"close": func(rt *rapid.T) {
 				attempt(func(r *reportingv1.Report) error {
-					return rules.CloseResponse(d, r, rules.Actor{Unit: unit.Draw(rt, "by")}, now)
+					return rules.CloseResponse(d, r, rules.Actor{Unit: unit.Draw(rt, "by")}, "", now)
 				})
 			},
 			"bulletin": func(rt *rapid.T) {
@@ -250,7 +250,7 @@ func TestAReportIsNeverNobodys(t *testing.T) {
 					rt.Skip("no bulletin")
 				}
 				attempt(func(r *reportingv1.Report) error {
-					_, err := rules.Acknowledge(d, bulletin, r, rules.Actor{Unit: unit.Draw(rt, "by")}, childID, now)
+					_, err := rules.Acknowledge(d, bulletin, r, rules.Actor{Unit: unit.Draw(rt, "by")}, ids, now)
 					return err
 				})
 			},
@@ -288,10 +288,11 @@ func TestAnAssessmentIsDoneByItsTownship(t *testing.T) {
 		t.Fatal(err)
 	}
 	by := rules.Actor{Unit: township}
-	a, err := rules.Acknowledge(d, b, r, by, childID, noon)
+	opened, err := rules.Acknowledge(d, b, r, by, ids, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
+	a := opened[0]
 	before := proto.CloneOf(a)
 	conclude := &reportingv1.ConcludeAssessmentRequest{Colour: personv1.RiskColour_RISK_COLOUR_YELLOW, Summary: "结论", Needs: []*reportingv1.NeedFinding{{Code: "psychological_support"}}}
 	refused(t, rules.Conclude(d, a, by, conclude, "", noon), reportingv1.Reason_REASON_FINDING_REQUIRED, before, a)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -56,6 +57,17 @@ func submission(change ...func(*reportingv1.SubmitReportRequest)) *reportingv1.S
 	return req
 }
 
+// ids makes the ids of a report and what belongs to it: known ones for the report and its first child.
+func ids(word string) string {
+	switch word {
+	case "":
+		return reportID
+	case "child":
+		return childID
+	}
+	return uuid.NewSHA1(uuid.MustParse(reportID), []byte(word)).String()
+}
+
 func newReport(t testing.TB, change ...func(*reportingv1.SubmitReportRequest)) *reportingv1.Report {
 	t.Helper()
 	d := xinbei(t)
@@ -63,7 +75,7 @@ func newReport(t testing.TB, change ...func(*reportingv1.SubmitReportRequest)) *
 	if err := rules.CheckSubmission(d, req, noon); err != nil {
 		t.Fatal(err)
 	}
-	r, _ := rules.NewReport(d, req, reportID, childID, noon)
+	r, _ := rules.NewReport(d, req, ids, noon)
 	return r
 }
 

@@ -20,6 +20,14 @@ func StartSearch(d *district.District, r *reportingv1.Report, by Actor, req *rep
 	if err := notInFuture("last_seen_time", req.GetLastSeenTime().AsTime(), now); err != nil {
 		return nil, err
 	}
+	child := req.GetProvisionalChildId()
+	if child != "" || len(Children(r)) > 0 { // else somebody is missing whom nobody can name yet
+		named, err := childOf(r, child)
+		if err != nil {
+			return nil, err
+		}
+		child = named
+	}
 	opened := &reportingv1.Measure{Id: measureID, ItemId: id, Text: req.GetText(), TakeTime: stamp(now)}
 	if err := openByMeasure(d, r, by, district.OpensSearch, opened, now); err != nil {
 		return nil, err
@@ -27,7 +35,7 @@ func StartSearch(d *district.District, r *reportingv1.Report, by Actor, req *rep
 	s := &reportingv1.Search{
 		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()},
 		State:    reportingv1.Search_STATE_SEARCHING, Division: r.GetDivision(),
-		ReportId: r.GetStanding().GetId(), ProvisionalChildId: r.GetProvisionalChildId(), StartUnit: by.Unit,
+		ReportId: r.GetStanding().GetId(), ProvisionalChildId: child, StartUnit: by.Unit,
 		LastSeenTime: req.GetLastSeenTime(), LastSeenPlace: req.GetLastSeenPlace(), Text: req.GetText(),
 	}
 	hold(d, s.Standing, by.Unit, clockMissingSearch, now)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/district"
@@ -20,9 +20,6 @@ import (
 // no reason: such a report is accepted and flagged (policy R3.3).
 func CheckSubmission(d *district.District, req *reportingv1.SubmitReportRequest, now time.Time) error {
 	if err := d.CheckDivision("residence_division", req.GetResidenceDivision(), calendar.Today(now)); err != nil {
-		return err
-	}
-	if err := checkPerson("child", req.GetChild(), now); err != nil {
 		return err
 	}
 	for i, code := range req.GetSituations() {
@@ -44,32 +41,35 @@ func CheckSubmission(d *district.District, req *reportingv1.SubmitReportRequest,
 			return err
 		}
 	}
-	return checkUnit(d, "school_unit", req.GetSchoolUnit(), now)
+	return checkChildren(d, req, now)
 }
 
-// NewReport makes the report and the provisional child of a checked submission. The station that serves the child's residence
-// holds the report from the first moment; the reporter never does.
-func NewReport(d *district.District, req *reportingv1.SubmitReportRequest, reportID, childID string, now time.Time) (*reportingv1.Report, *reportingv1.ProvisionalChild) {
-	person := proto.CloneOf(req.GetChild())
-	complete(person)
-	child := &reportingv1.ProvisionalChild{
-		Id: childID, MatterId: reportID, Division: req.GetResidenceDivision(), Person: person, SchoolUnit: req.GetSchoolUnit(),
-	}
+// NewReport makes the report and the provisional children of a checked submission. The station that serves their residence holds the report
+// from the first moment; the reporter never does. id makes the id of what a word names.
+func NewReport(d *district.District, req *reportingv1.SubmitReportRequest, id func(string) string, now time.Time) (*reportingv1.Report, []*reportingv1.ProvisionalChild) {
+	reportID := id("")
 	report := &reportingv1.Report{
-		Standing:           &custodyv1.Standing{Id: reportID, MatterId: reportID},
-		State:              reportingv1.Report_STATE_SUBMITTED,
-		Division:           req.GetResidenceDivision(),
-		ReceiptNumber:      receiptNumber(reportID, now),
-		Situations:         req.GetSituations(),
-		Flags:              flags(d, req, person, now),
-		OccurTime:          req.GetOccurTime(),
-		DiscoverTime:       req.GetDiscoverTime(),
-		OccurPlace:         req.GetOccurPlace(),
-		Narrative:          req.GetNarrative(),
-		ProvisionalChildId: childID,
+		Standing:      &custodyv1.Standing{Id: reportID, MatterId: reportID},
+		State:         reportingv1.Report_STATE_SUBMITTED,
+		Division:      req.GetResidenceDivision(),
+		ReceiptNumber: receiptNumber(reportID, now),
+		Situations:    req.GetSituations(),
+		OccurTime:     req.GetOccurTime(),
+		DiscoverTime:  req.GetDiscoverTime(),
+		OccurPlace:    req.GetOccurPlace(),
+		Narrative:     req.GetNarrative(),
 	}
+	var children []*reportingv1.ProvisionalChild
+	for i, child := range described(req) {
+		word := "child"
+		if i > 0 {
+			word = fmt.Sprintf("child.%d", i)
+		}
+		children = append(children, newChild(report, child, &reportingv1.ReportedChild{ProvisionalChildId: id(word)}))
+	}
+	report.Flags = flags(d, report, children, now)
 	hold(d, report.Standing, d.StationFor(report.Division), district.ClockReportAccept, now)
-	return report, child
+	return report, children
 }
 
 // receiptNumber is the day of receipt and the first twelve digits of the report's id.
@@ -78,17 +78,32 @@ func receiptNumber(reportID string, now time.Time) string {
 	return strings.ReplaceAll(calendar.Today(now).String(), "-", "") + "-" + digits[:12]
 }
 
-// flags collects what is odd about a submission, in the order of the enum.
-func flags(d *district.District, req *reportingv1.SubmitReportRequest, p *personv1.Person, now time.Time) []reportingv1.Flag {
-	event := req.GetOccurTime()
-	if event == nil {
-		event = req.GetDiscoverTime()
+// flags collects what is odd about a report, in the order of the enum.
+func flags(d *district.District, r *reportingv1.Report, children []*reportingv1.ProvisionalChild, now time.Time) []reportingv1.Flag {
+	var found []reportingv1.Flag
+	for _, child := range children {
+		found = append(found, flagsOfChild(d, r.GetSituations(), child.GetPerson(), eventTime(r.GetOccurTime(), r.GetDiscoverTime()))...)
 	}
-	found := flagsOfChild(d, req.GetSituations(), p, event.AsTime())
-	if now.After(d.Deadline(clockReportImmediate, req.GetDiscoverTime().AsTime())) {
+	if now.After(d.Deadline(clockReportImmediate, r.GetDiscoverTime().AsTime())) {
 		found = append(found, reportingv1.Flag_FLAG_LATE)
 	}
-	return found
+	if len(children) == 0 {
+		found = append(found, reportingv1.Flag_FLAG_NO_CHILD_NAMED)
+	}
+	return flagsInOrder(found)
+}
+
+func flagsInOrder(flags []reportingv1.Flag) []reportingv1.Flag {
+	slices.Sort(flags)
+	return slices.Compact(flags)
+}
+
+// eventTime is the day that ages count by: when it happened, or when it was found out.
+func eventTime(occurred, discovered *timestamppb.Timestamp) time.Time {
+	if occurred != nil {
+		return occurred.AsTime()
+	}
+	return discovered.AsTime()
 }
 
 // flagsOfChild compares the child with the words of the situations on the day of the event.
@@ -105,8 +120,7 @@ func flagsOfChild(d *district.District, situations []string, p *personv1.Person,
 			found = append(found, flagOf(flag))
 		}
 	}
-	slices.Sort(found)
-	return slices.Compact(found)
+	return found
 }
 
 func flagOf(f district.Flag) reportingv1.Flag {

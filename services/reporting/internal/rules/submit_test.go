@@ -112,7 +112,8 @@ func TestTheStationOfTheResidenceHoldsTheReportFromTheFirstMoment(t *testing.T) 
 func TestTheIdentityNumberFillsInWhatWasLeftOut(t *testing.T) {
 	t.Parallel()
 	req := submission(func(r *reportingv1.SubmitReportRequest) { r.Child = &personv1.Person{IdNumber: "320411201609120026"} })
-	_, child := rules.NewReport(xinbei(t), req, reportID, childID, noon)
+	_, children := rules.NewReport(xinbei(t), req, ids, noon)
+	child := children[0]
 	if child.GetPerson().GetBirthDate() != "2016-09-12" || child.GetPerson().GetSex() != personv1.Sex_SEX_FEMALE {
 		t.Errorf("birth date %s, sex %v", child.GetPerson().GetBirthDate(), child.GetPerson().GetSex())
 	}

@@ -56,7 +56,7 @@ func take(t testing.TB, d *district.District, r *reportingv1.Report, code string
 func closes(t testing.TB, d *district.District, r *reportingv1.Report) (missing []string) {
 	t.Helper()
 	state := r.GetState()
-	err := rules.CloseResponse(d, r, rules.Actor{Unit: station}, noon)
+	err := rules.CloseResponse(d, r, rules.Actor{Unit: station}, "", noon)
 	var refusal *fault.Error
 	switch {
 	case err == nil:

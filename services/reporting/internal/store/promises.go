@@ -26,6 +26,9 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM bulletin b WHERE b.report_id = a.report_id AND b.state = 2)
 				OR NOT EXISTS (SELECT FROM report r WHERE r.id = a.report_id AND r.state = 6))
 			FROM assessment a`},
+		{Promise: promise.NoUnownedMoment, Name: "child.assessed", SQL: `
+			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM assessment a WHERE (a.report_id, a.provisional_child_id) = (r.id, c.id)))
+			FROM provisional_child c JOIN report r ON r.id = c.matter_id WHERE r.state = 6`},
 		{Promise: promise.NoLookWithoutAReason, Name: "reporter.anonymous", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE i.caller NOT LIKE 'reporter/%'
 				OR EXISTS (SELECT FROM audit a WHERE a.request_id = i.request_id AND a.method = i.method AND a.unit NOT LIKE 'reporter/%'))

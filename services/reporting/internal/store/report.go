@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,20 @@ import (
 	"github.com/lianhu/lianhu/pkg/seal"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
+
+// ChildrenOf gives the provisional children of a report, in the order they were named or found.
+func (t *Tables) ChildrenOf(ctx context.Context, q row.Querier, keys *seal.Keys, report *reportingv1.Report) ([]*reportingv1.ProvisionalChild, error) {
+	found, err := row.Select(ctx, q, keys, t.Children, "WHERE matter_id = $1::uuid", report.GetStanding().GetId())
+	if err != nil {
+		return nil, err
+	}
+	order := map[string]int{}
+	for i, child := range report.GetChildren() {
+		order[child.GetProvisionalChildId()] = i
+	}
+	slices.SortFunc(found, func(a, b *reportingv1.ProvisionalChild) int { return order[a.GetId()] - order[b.GetId()] })
+	return found, nil
+}
 
 // After is the sort key of the last report shown; nil for the first page.
 type After struct {

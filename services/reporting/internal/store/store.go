@@ -57,6 +57,7 @@ func NewTables() *Tables {
 	type assessment = row.Column[*reportingv1.Assessment]
 	type source = row.Column[*reportingv1.DispatchSource]
 	type quarantined = row.Column[*reportingv1.QuarantinedUpdate]
+	type search = row.Column[*reportingv1.Search]
 	type placement = row.Column[*reportingv1.Placement]
 	type filing = row.Column[*reportingv1.Filing]
 	return &Tables{
@@ -81,6 +82,7 @@ func NewTables() *Tables {
 		),
 		Assessments: row.NewTable("assessment", "assessment",
 			assessment{Name: "report_id", Path: "report_id", Type: "uuid"},
+			assessment{Name: "provisional_child_id", Path: "provisional_child_id", Type: "uuid"},
 			assessment{Name: "child_id", Path: "child_id", Type: "uuid"},
 			assessment{Name: "case_id", Path: "case_id", Type: "uuid"},
 		),
@@ -99,7 +101,8 @@ func NewTables() *Tables {
 			quarantined{Name: "cause", Path: "cause"},
 		),
 		Searches: row.NewTable("search", "search",
-			row.Column[*reportingv1.Search]{Name: "report_id", Path: "report_id", Type: "uuid"},
+			search{Name: "report_id", Path: "report_id", Type: "uuid"},
+			search{Name: "provisional_child_id", Path: "provisional_child_id", Type: "uuid"},
 		),
 		Placements: row.NewTable("placement", "placement",
 			placement{Name: "report_id", Path: "report_id", Type: "uuid"},

@@ -325,7 +325,7 @@ func (x *NeedFinding) GetNote() string {
 	return ""
 }
 
-// Assessment is the township's assessment of the child after the bulletin (评估帮扶, policy R1.5).
+// Assessment is the township's assessment of one child after the bulletin (评估帮扶, policy R1.5). Each child of a report has one.
 type Assessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the assessment stands.
@@ -344,7 +344,7 @@ type Assessment struct {
 	ReportId string `protobuf:"bytes,10,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
 	// Bulletin that opened it.
 	BulletinId string `protobuf:"bytes,11,opt,name=bulletin_id,json=bulletinId,proto3" json:"bulletin_id,omitempty"`
-	// Provisional child of the report.
+	// Provisional child that is assessed.
 	ProvisionalChildId string `protobuf:"bytes,12,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
 	// Child in the registry; empty until bound.
 	ChildId string `protobuf:"bytes,13,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`

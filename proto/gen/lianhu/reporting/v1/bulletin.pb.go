@@ -95,7 +95,7 @@ type Bulletin struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Report it belongs to.
 	ReportId string `protobuf:"bytes,10,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
-	// Provisional child of the report.
+	// First provisional child of the report when it was issued; empty when there was none. Its children are the report's.
 	ProvisionalChildId string `protobuf:"bytes,11,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
 	// Child in the registry; empty until bound.
 	ChildId string `protobuf:"bytes,12,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`

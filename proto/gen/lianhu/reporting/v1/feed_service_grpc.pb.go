@@ -30,13 +30,13 @@ const (
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
 // report.accepted, report.offered, report.declined, report.situation_added, report.measured, report.struck, report.waived,
 // report.searched, report.placement_asked, report.placed, report.placement_declined, report.filing_opened,
-// report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged,
+// report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged, bulletin.bound,
 // bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.handed_over,
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
 // placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
 // filing.answered, filing.escalated; provisional_child.created, provisional_child.bound,
-// provisional_child.identified; report.corrected; dispatch_source.opened,
+// provisional_child.identified; report.corrected, report.child_added; dispatch_source.opened,
 // dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceClient interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
@@ -92,13 +92,13 @@ func (c *reportingFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedR
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
 // report.accepted, report.offered, report.declined, report.situation_added, report.measured, report.struck, report.waived,
 // report.searched, report.placement_asked, report.placed, report.placement_declined, report.filing_opened,
-// report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged,
+// report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged, bulletin.bound,
 // bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.handed_over,
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
 // placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
 // filing.answered, filing.escalated; provisional_child.created, provisional_child.bound,
-// provisional_child.identified; report.corrected; dispatch_source.opened,
+// provisional_child.identified; report.corrected, report.child_added; dispatch_source.opened,
 // dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceServer interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience

@@ -173,6 +173,170 @@ func (x *IdentifyChildResponse) GetEtag() string {
 	return ""
 }
 
+// AddChildRequest describes the child.
+type AddChildRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the report.
+	ReportId string `protobuf:"bytes,4,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	// The child as far as known.
+	Child *ChildDescription `protobuf:"bytes,5,opt,name=child,proto3" json:"child,omitempty"`
+	// How the child was found, 1 to 500 characters.
+	Text          string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddChildRequest) Reset() {
+	*x = AddChildRequest{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddChildRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddChildRequest) ProtoMessage() {}
+
+func (x *AddChildRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddChildRequest.ProtoReflect.Descriptor instead.
+func (*AddChildRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AddChildRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AddChildRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *AddChildRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *AddChildRequest) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+func (x *AddChildRequest) GetChild() *ChildDescription {
+	if x != nil {
+		return x.Child
+	}
+	return nil
+}
+
+func (x *AddChildRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// AddChildResponse is where the report stands, and the child's own records.
+type AddChildResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the report stands after the call.
+	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the report.
+	State Report_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Report_State" json:"state,omitempty"`
+	// Id of the provisional child.
+	ProvisionalChildId string `protobuf:"bytes,3,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
+	// Id of the child's assessment; empty where the bulletin is not acknowledged yet.
+	AssessmentId  string `protobuf:"bytes,4,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddChildResponse) Reset() {
+	*x = AddChildResponse{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddChildResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddChildResponse) ProtoMessage() {}
+
+func (x *AddChildResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddChildResponse.ProtoReflect.Descriptor instead.
+func (*AddChildResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AddChildResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *AddChildResponse) GetState() Report_State {
+	if x != nil {
+		return x.State
+	}
+	return Report_STATE_UNSPECIFIED
+}
+
+func (x *AddChildResponse) GetProvisionalChildId() string {
+	if x != nil {
+		return x.ProvisionalChildId
+	}
+	return ""
+}
+
+func (x *AddChildResponse) GetAssessmentId() string {
+	if x != nil {
+		return x.AssessmentId
+	}
+	return ""
+}
+
 // CorrectReportRequest says what should stand; empty fields stay as they are.
 type CorrectReportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -198,7 +362,7 @@ type CorrectReportRequest struct {
 
 func (x *CorrectReportRequest) Reset() {
 	*x = CorrectReportRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -210,7 +374,7 @@ func (x *CorrectReportRequest) String() string {
 func (*CorrectReportRequest) ProtoMessage() {}
 
 func (x *CorrectReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -223,7 +387,7 @@ func (x *CorrectReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectReportRequest.ProtoReflect.Descriptor instead.
 func (*CorrectReportRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CorrectReportRequest) GetRequestId() string {
@@ -295,7 +459,7 @@ type CorrectReportResponse struct {
 
 func (x *CorrectReportResponse) Reset() {
 	*x = CorrectReportResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -307,7 +471,7 @@ func (x *CorrectReportResponse) String() string {
 func (*CorrectReportResponse) ProtoMessage() {}
 
 func (x *CorrectReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -320,7 +484,7 @@ func (x *CorrectReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectReportResponse.ProtoReflect.Descriptor instead.
 func (*CorrectReportResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CorrectReportResponse) GetStanding() *v11.Standing {
@@ -358,7 +522,7 @@ type LinkIncidentRequest struct {
 
 func (x *LinkIncidentRequest) Reset() {
 	*x = LinkIncidentRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -370,7 +534,7 @@ func (x *LinkIncidentRequest) String() string {
 func (*LinkIncidentRequest) ProtoMessage() {}
 
 func (x *LinkIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -383,7 +547,7 @@ func (x *LinkIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkIncidentRequest.ProtoReflect.Descriptor instead.
 func (*LinkIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LinkIncidentRequest) GetRequestId() string {
@@ -441,7 +605,7 @@ type LinkIncidentResponse struct {
 
 func (x *LinkIncidentResponse) Reset() {
 	*x = LinkIncidentResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +617,7 @@ func (x *LinkIncidentResponse) String() string {
 func (*LinkIncidentResponse) ProtoMessage() {}
 
 func (x *LinkIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +630,7 @@ func (x *LinkIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkIncidentResponse.ProtoReflect.Descriptor instead.
 func (*LinkIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LinkIncidentResponse) GetStanding() *v11.Standing {
@@ -504,7 +668,7 @@ type UnlinkIncidentRequest struct {
 
 func (x *UnlinkIncidentRequest) Reset() {
 	*x = UnlinkIncidentRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +680,7 @@ func (x *UnlinkIncidentRequest) String() string {
 func (*UnlinkIncidentRequest) ProtoMessage() {}
 
 func (x *UnlinkIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +693,7 @@ func (x *UnlinkIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlinkIncidentRequest.ProtoReflect.Descriptor instead.
 func (*UnlinkIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UnlinkIncidentRequest) GetRequestId() string {
@@ -587,7 +751,7 @@ type UnlinkIncidentResponse struct {
 
 func (x *UnlinkIncidentResponse) Reset() {
 	*x = UnlinkIncidentResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +763,7 @@ func (x *UnlinkIncidentResponse) String() string {
 func (*UnlinkIncidentResponse) ProtoMessage() {}
 
 func (x *UnlinkIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +776,7 @@ func (x *UnlinkIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlinkIncidentResponse.ProtoReflect.Descriptor instead.
 func (*UnlinkIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UnlinkIncidentResponse) GetStanding() *v11.Standing {
@@ -645,7 +809,21 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x04R\x04text\"i\n" +
 	"\x15IdentifyChildResponse\x126\n" +
 	"\x14provisional_child_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x12provisionalChildId\x12\x18\n" +
-	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\"\xfd\x02\n" +
+	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\"\xa5\x02\n" +
+	"\x0fAddChildRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12)\n" +
+	"\treport_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x12G\n" +
+	"\x05child\x18\x05 \x01(\v2%.lianhu.reporting.v1.ChildDescriptionB\n" +
+	"\xbaH\x03\xc8\x01\x01\xf0\xd2%\x04R\x05child\x12\"\n" +
+	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x04R\x04text\"\xf3\x01\n" +
+	"\x10AddChildResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x126\n" +
+	"\x14provisional_child_id\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x12provisionalChildId\x12)\n" +
+	"\rassessment_id\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\"\xfd\x02\n" +
 	"\x14CorrectReportRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -682,10 +860,12 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x98\x01\n" +
 	"\x16UnlinkIncidentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
-	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\x9e\x06\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\xd0\a\n" +
 	"\rMatterService\x12\xde\x01\n" +
 	"\rIdentifyChild\x12).lianhu.reporting.v1.IdentifyChildRequest\x1a*.lianhu.reporting.v1.IdentifyChildResponse\"v\xea\xd2%&\n" +
-	"\x0ereport.correct\x1a\x14provisional_child_id\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/reporting/provisionalChildren/{provisional_child_id}:identify\x12\xbb\x01\n" +
+	"\x0ereport.correct\x1a\x14provisional_child_id\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/reporting/provisionalChildren/{provisional_child_id}:identify\x12\xaf\x01\n" +
+	"\bAddChild\x12$.lianhu.reporting.v1.AddChildRequest\x1a%.lianhu.reporting.v1.AddChildResponse\"V\xea\xd2%\x1d\n" +
+	"\x10report.add_child\x1a\treport_id\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/reporting/reports/{report_id}:addChild\x12\xbb\x01\n" +
 	"\rCorrectReport\x12).lianhu.reporting.v1.CorrectReportRequest\x1a*.lianhu.reporting.v1.CorrectReportResponse\"S\xea\xd2%\x1b\n" +
 	"\x0ereport.correct\x1a\treport_id\x82\xd3\xe4\x93\x02.:\x01*\")/v1/reporting/reports/{report_id}:correct\x12\xb1\x01\n" +
 	"\fLinkIncident\x12(.lianhu.reporting.v1.LinkIncidentRequest\x1a).lianhu.reporting.v1.LinkIncidentResponse\"L\xea\xd2%\x0f\n" +
@@ -705,44 +885,52 @@ func file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_matter_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_matter_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_lianhu_reporting_v1_matter_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_lianhu_reporting_v1_matter_service_proto_goTypes = []any{
 	(*IdentifyChildRequest)(nil),   // 0: lianhu.reporting.v1.IdentifyChildRequest
 	(*IdentifyChildResponse)(nil),  // 1: lianhu.reporting.v1.IdentifyChildResponse
-	(*CorrectReportRequest)(nil),   // 2: lianhu.reporting.v1.CorrectReportRequest
-	(*CorrectReportResponse)(nil),  // 3: lianhu.reporting.v1.CorrectReportResponse
-	(*LinkIncidentRequest)(nil),    // 4: lianhu.reporting.v1.LinkIncidentRequest
-	(*LinkIncidentResponse)(nil),   // 5: lianhu.reporting.v1.LinkIncidentResponse
-	(*UnlinkIncidentRequest)(nil),  // 6: lianhu.reporting.v1.UnlinkIncidentRequest
-	(*UnlinkIncidentResponse)(nil), // 7: lianhu.reporting.v1.UnlinkIncidentResponse
-	(*v1.Person)(nil),              // 8: lianhu.person.v1.Person
-	(*timestamppb.Timestamp)(nil),  // 9: google.protobuf.Timestamp
-	(*v11.Standing)(nil),           // 10: lianhu.custody.v1.Standing
-	(Report_State)(0),              // 11: lianhu.reporting.v1.Report.State
-	(Incident_State)(0),            // 12: lianhu.reporting.v1.Incident.State
+	(*AddChildRequest)(nil),        // 2: lianhu.reporting.v1.AddChildRequest
+	(*AddChildResponse)(nil),       // 3: lianhu.reporting.v1.AddChildResponse
+	(*CorrectReportRequest)(nil),   // 4: lianhu.reporting.v1.CorrectReportRequest
+	(*CorrectReportResponse)(nil),  // 5: lianhu.reporting.v1.CorrectReportResponse
+	(*LinkIncidentRequest)(nil),    // 6: lianhu.reporting.v1.LinkIncidentRequest
+	(*LinkIncidentResponse)(nil),   // 7: lianhu.reporting.v1.LinkIncidentResponse
+	(*UnlinkIncidentRequest)(nil),  // 8: lianhu.reporting.v1.UnlinkIncidentRequest
+	(*UnlinkIncidentResponse)(nil), // 9: lianhu.reporting.v1.UnlinkIncidentResponse
+	(*v1.Person)(nil),              // 10: lianhu.person.v1.Person
+	(*ChildDescription)(nil),       // 11: lianhu.reporting.v1.ChildDescription
+	(*v11.Standing)(nil),           // 12: lianhu.custody.v1.Standing
+	(Report_State)(0),              // 13: lianhu.reporting.v1.Report.State
+	(*timestamppb.Timestamp)(nil),  // 14: google.protobuf.Timestamp
+	(Incident_State)(0),            // 15: lianhu.reporting.v1.Incident.State
 }
 var file_lianhu_reporting_v1_matter_service_proto_depIdxs = []int32{
-	8,  // 0: lianhu.reporting.v1.IdentifyChildRequest.person:type_name -> lianhu.person.v1.Person
-	9,  // 1: lianhu.reporting.v1.CorrectReportRequest.occur_time:type_name -> google.protobuf.Timestamp
-	10, // 2: lianhu.reporting.v1.CorrectReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	11, // 3: lianhu.reporting.v1.CorrectReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	10, // 4: lianhu.reporting.v1.LinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	12, // 5: lianhu.reporting.v1.LinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	10, // 6: lianhu.reporting.v1.UnlinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	12, // 7: lianhu.reporting.v1.UnlinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	0,  // 8: lianhu.reporting.v1.MatterService.IdentifyChild:input_type -> lianhu.reporting.v1.IdentifyChildRequest
-	2,  // 9: lianhu.reporting.v1.MatterService.CorrectReport:input_type -> lianhu.reporting.v1.CorrectReportRequest
-	4,  // 10: lianhu.reporting.v1.MatterService.LinkIncident:input_type -> lianhu.reporting.v1.LinkIncidentRequest
-	6,  // 11: lianhu.reporting.v1.MatterService.UnlinkIncident:input_type -> lianhu.reporting.v1.UnlinkIncidentRequest
-	1,  // 12: lianhu.reporting.v1.MatterService.IdentifyChild:output_type -> lianhu.reporting.v1.IdentifyChildResponse
-	3,  // 13: lianhu.reporting.v1.MatterService.CorrectReport:output_type -> lianhu.reporting.v1.CorrectReportResponse
-	5,  // 14: lianhu.reporting.v1.MatterService.LinkIncident:output_type -> lianhu.reporting.v1.LinkIncidentResponse
-	7,  // 15: lianhu.reporting.v1.MatterService.UnlinkIncident:output_type -> lianhu.reporting.v1.UnlinkIncidentResponse
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	10, // 0: lianhu.reporting.v1.IdentifyChildRequest.person:type_name -> lianhu.person.v1.Person
+	11, // 1: lianhu.reporting.v1.AddChildRequest.child:type_name -> lianhu.reporting.v1.ChildDescription
+	12, // 2: lianhu.reporting.v1.AddChildResponse.standing:type_name -> lianhu.custody.v1.Standing
+	13, // 3: lianhu.reporting.v1.AddChildResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	14, // 4: lianhu.reporting.v1.CorrectReportRequest.occur_time:type_name -> google.protobuf.Timestamp
+	12, // 5: lianhu.reporting.v1.CorrectReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	13, // 6: lianhu.reporting.v1.CorrectReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	12, // 7: lianhu.reporting.v1.LinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 8: lianhu.reporting.v1.LinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	12, // 9: lianhu.reporting.v1.UnlinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 10: lianhu.reporting.v1.UnlinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	0,  // 11: lianhu.reporting.v1.MatterService.IdentifyChild:input_type -> lianhu.reporting.v1.IdentifyChildRequest
+	2,  // 12: lianhu.reporting.v1.MatterService.AddChild:input_type -> lianhu.reporting.v1.AddChildRequest
+	4,  // 13: lianhu.reporting.v1.MatterService.CorrectReport:input_type -> lianhu.reporting.v1.CorrectReportRequest
+	6,  // 14: lianhu.reporting.v1.MatterService.LinkIncident:input_type -> lianhu.reporting.v1.LinkIncidentRequest
+	8,  // 15: lianhu.reporting.v1.MatterService.UnlinkIncident:input_type -> lianhu.reporting.v1.UnlinkIncidentRequest
+	1,  // 16: lianhu.reporting.v1.MatterService.IdentifyChild:output_type -> lianhu.reporting.v1.IdentifyChildResponse
+	3,  // 17: lianhu.reporting.v1.MatterService.AddChild:output_type -> lianhu.reporting.v1.AddChildResponse
+	5,  // 18: lianhu.reporting.v1.MatterService.CorrectReport:output_type -> lianhu.reporting.v1.CorrectReportResponse
+	7,  // 19: lianhu.reporting.v1.MatterService.LinkIncident:output_type -> lianhu.reporting.v1.LinkIncidentResponse
+	9,  // 20: lianhu.reporting.v1.MatterService.UnlinkIncident:output_type -> lianhu.reporting.v1.UnlinkIncidentResponse
+	16, // [16:21] is the sub-list for method output_type
+	11, // [11:16] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_matter_service_proto_init() }
@@ -758,7 +946,7 @@ func file_lianhu_reporting_v1_matter_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_matter_service_proto_rawDesc), len(file_lianhu_reporting_v1_matter_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

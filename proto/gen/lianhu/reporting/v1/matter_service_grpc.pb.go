@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	MatterService_IdentifyChild_FullMethodName  = "/lianhu.reporting.v1.MatterService/IdentifyChild"
+	MatterService_AddChild_FullMethodName       = "/lianhu.reporting.v1.MatterService/AddChild"
 	MatterService_CorrectReport_FullMethodName  = "/lianhu.reporting.v1.MatterService/CorrectReport"
 	MatterService_LinkIncident_FullMethodName   = "/lianhu.reporting.v1.MatterService/LinkIncident"
 	MatterService_UnlinkIncident_FullMethodName = "/lianhu.reporting.v1.MatterService/UnlinkIncident"
@@ -29,13 +30,19 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// MatterService puts a matter's records right and together: who the child is, what was written down wrongly, and which incidents tell of a report.
+// MatterService puts a matter's records right and together: who the children are, what was written down wrongly, and which incidents tell of a report.
 type MatterServiceClient interface {
 	// IdentifyChild says who a child is that was reported without being known, or wrongly (确认身份); the earlier description stays readable.
 	// Callable by: station, police; as holder of an item of the matter, or formerly. Custody and clocks: unchanged, of the report too; the registry
 	// binds the child anew by the number. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, NOTHING_CORRECTED, NOT_FOUND,
 	// ETAG_MISMATCH.
 	IdentifyChild(ctx context.Context, in *IdentifyChildRequest, opts ...grpc.CallOption) (*IdentifyChildResponse, error)
+	// AddChild adds a child found later to a report, also to one that named none or is closed (补充儿童). Callable by: station, police, as holder of an
+	// item of the matter, or formerly; township, as holder of an assessment of the matter, or formerly. Custody: the report is unchanged; the child
+	// is assessed with the others, and where their assessments are open already its own opens at once and is held by the township. Clock:
+	// assessment.start, on that assessment; none else moves. Errors: CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
+	// UNIT_INVALID, NOT_FOUND, ETAG_MISMATCH (of the report).
+	AddChild(ctx context.Context, in *AddChildRequest, opts ...grpc.CallOption) (*AddChildResponse, error)
 	// CorrectReport puts right what a report says; the earlier text stays readable (更正). Callable by: station, police; as holder of an item of the
 	// matter, or formerly. Custody and clocks: unchanged. Errors: TIME_IN_FUTURE, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
 	CorrectReport(ctx context.Context, in *CorrectReportRequest, opts ...grpc.CallOption) (*CorrectReportResponse, error)
@@ -61,6 +68,16 @@ func (c *matterServiceClient) IdentifyChild(ctx context.Context, in *IdentifyChi
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(IdentifyChildResponse)
 	err := c.cc.Invoke(ctx, MatterService_IdentifyChild_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *matterServiceClient) AddChild(ctx context.Context, in *AddChildRequest, opts ...grpc.CallOption) (*AddChildResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddChildResponse)
+	err := c.cc.Invoke(ctx, MatterService_AddChild_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +118,19 @@ func (c *matterServiceClient) UnlinkIncident(ctx context.Context, in *UnlinkInci
 // All implementations must embed UnimplementedMatterServiceServer
 // for forward compatibility.
 //
-// MatterService puts a matter's records right and together: who the child is, what was written down wrongly, and which incidents tell of a report.
+// MatterService puts a matter's records right and together: who the children are, what was written down wrongly, and which incidents tell of a report.
 type MatterServiceServer interface {
 	// IdentifyChild says who a child is that was reported without being known, or wrongly (确认身份); the earlier description stays readable.
 	// Callable by: station, police; as holder of an item of the matter, or formerly. Custody and clocks: unchanged, of the report too; the registry
 	// binds the child anew by the number. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, NOTHING_CORRECTED, NOT_FOUND,
 	// ETAG_MISMATCH.
 	IdentifyChild(context.Context, *IdentifyChildRequest) (*IdentifyChildResponse, error)
+	// AddChild adds a child found later to a report, also to one that named none or is closed (补充儿童). Callable by: station, police, as holder of an
+	// item of the matter, or formerly; township, as holder of an assessment of the matter, or formerly. Custody: the report is unchanged; the child
+	// is assessed with the others, and where their assessments are open already its own opens at once and is held by the township. Clock:
+	// assessment.start, on that assessment; none else moves. Errors: CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
+	// UNIT_INVALID, NOT_FOUND, ETAG_MISMATCH (of the report).
+	AddChild(context.Context, *AddChildRequest) (*AddChildResponse, error)
 	// CorrectReport puts right what a report says; the earlier text stays readable (更正). Callable by: station, police; as holder of an item of the
 	// matter, or formerly. Custody and clocks: unchanged. Errors: TIME_IN_FUTURE, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
 	CorrectReport(context.Context, *CorrectReportRequest) (*CorrectReportResponse, error)
@@ -131,6 +154,9 @@ type UnimplementedMatterServiceServer struct{}
 
 func (UnimplementedMatterServiceServer) IdentifyChild(context.Context, *IdentifyChildRequest) (*IdentifyChildResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method IdentifyChild not implemented")
+}
+func (UnimplementedMatterServiceServer) AddChild(context.Context, *AddChildRequest) (*AddChildResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddChild not implemented")
 }
 func (UnimplementedMatterServiceServer) CorrectReport(context.Context, *CorrectReportRequest) (*CorrectReportResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CorrectReport not implemented")
@@ -176,6 +202,24 @@ func _MatterService_IdentifyChild_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(MatterServiceServer).IdentifyChild(ctx, req.(*IdentifyChildRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MatterService_AddChild_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddChildRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MatterServiceServer).AddChild(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MatterService_AddChild_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MatterServiceServer).AddChild(ctx, req.(*AddChildRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -244,6 +288,10 @@ var MatterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "IdentifyChild",
 			Handler:    _MatterService_IdentifyChild_Handler,
+		},
+		{
+			MethodName: "AddChild",
+			Handler:    _MatterService_AddChild_Handler,
 		},
 		{
 			MethodName: "CorrectReport",

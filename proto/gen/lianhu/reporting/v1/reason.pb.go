@@ -102,6 +102,10 @@ const (
 	Reason_REASON_LINK_PRESENT Reason = 65
 	// No link to the report stands that an officer made. Metadata: {"field":"report_id"}.
 	Reason_REASON_LINK_UNKNOWN Reason = 66
+	// The report is about no child: add whom the police found, or let an officer say in no_child_text why nobody was. Metadata: {"field":"no_child_text"}.
+	Reason_REASON_CHILD_REQUIRED Reason = 67
+	// The report is about a child with this identity number already. Metadata: {"field":"child.person.id_number"}.
+	Reason_REASON_CHILD_PRESENT Reason = 68
 )
 
 // Enum value maps for Reason.
@@ -142,6 +146,8 @@ var (
 		64: "REASON_NOTHING_CORRECTED",
 		65: "REASON_LINK_PRESENT",
 		66: "REASON_LINK_UNKNOWN",
+		67: "REASON_CHILD_REQUIRED",
+		68: "REASON_CHILD_PRESENT",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                0,
@@ -179,6 +185,8 @@ var (
 		"REASON_NOTHING_CORRECTED":          64,
 		"REASON_LINK_PRESENT":               65,
 		"REASON_LINK_UNKNOWN":               66,
+		"REASON_CHILD_REQUIRED":             67,
+		"REASON_CHILD_PRESENT":              68,
 	}
 )
 
@@ -213,7 +221,7 @@ var File_lianhu_reporting_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xef\x14\n" +
+	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\x98\x16\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x18REASON_SITUATION_UNKNOWN\x10\x01\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15情形代码不存在\x12`\n" +
@@ -250,7 +258,9 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\x15REASON_GROUND_INVALID\x10?\x1a;\xfa\xd2%7\b\x01\x123延长理由不适用于该案件或未延长期限\x12D\n" +
 	"\x18REASON_NOTHING_CORRECTED\x10@\x1a&\xfa\xd2%\"\b\x01\x12\x1e更正内容与原记录相同\x12<\n" +
 	"\x13REASON_LINK_PRESENT\x10A\x1a#\xfa\xd2%\x1f\b\x05\x12\x1b该警情已关联此报告\x129\n" +
-	"\x13REASON_LINK_UNKNOWN\x10B\x1a \xfa\xd2%\x1c\b\x06\x12\x18没有可划销的关联BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x13REASON_LINK_UNKNOWN\x10B\x1a \xfa\xd2%\x1c\b\x06\x12\x18没有可划销的关联\x12h\n" +
+	"\x15REASON_CHILD_REQUIRED\x10C\x1aM\xfa\xd2%I\b\x06\x12E尚未登记儿童，请补充儿童或说明未发现儿童的原因\x12=\n" +
+	"\x14REASON_CHILD_PRESENT\x10D\x1a#\xfa\xd2%\x1f\b\x05\x12\x1b该报告已登记此儿童BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reason_proto_rawDescOnce sync.Once

@@ -44,6 +44,8 @@ const (
 	Flag_FLAG_NOT_A_MINOR Flag = 5
 	// The report came later after the discovery than the clock report.immediate allows (报告迟延, policy R3.1).
 	Flag_FLAG_LATE Flag = 6
+	// The report names no child; police add whom they find (未指明儿童).
+	Flag_FLAG_NO_CHILD_NAMED Flag = 7
 )
 
 // Enum value maps for Flag.
@@ -56,6 +58,7 @@ var (
 		4: "FLAG_SEX_CONTRADICTS_SITUATION",
 		5: "FLAG_NOT_A_MINOR",
 		6: "FLAG_LATE",
+		7: "FLAG_NO_CHILD_NAMED",
 	}
 	Flag_value = map[string]int32{
 		"FLAG_UNSPECIFIED":               0,
@@ -65,6 +68,7 @@ var (
 		"FLAG_SEX_CONTRADICTS_SITUATION": 4,
 		"FLAG_NOT_A_MINOR":               5,
 		"FLAG_LATE":                      6,
+		"FLAG_NO_CHILD_NAMED":            7,
 	}
 )
 
@@ -218,10 +222,12 @@ func (x Transfer_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Transfer_Outcome.Descriptor instead.
 func (Transfer_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{1, 0}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3, 0}
 }
 
-// Report is a mandatory report (强制报告) and the emergency response to it. Its id is the id of the matter it opens.
+// Report is a mandatory report (强制报告) and the emergency response to it. Its id is the id of the matter it opens. It may name no child, one, or
+// several of one household: they share report, response and bulletin, and each has an assessment of its own. A child that lives elsewhere has a
+// report of its own, linked to the same incident.
 type Report struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the report stands.
@@ -250,9 +256,9 @@ type Report struct {
 	OccurPlace string `protobuf:"bytes,15,opt,name=occur_place,json=occurPlace,proto3" json:"occur_place,omitempty"`
 	// What was seen, in the reporter's words, at most 4000 characters (情况说明).
 	Narrative string `protobuf:"bytes,16,opt,name=narrative,proto3" json:"narrative,omitempty"`
-	// Id of the provisional child, a row of this service (临时儿童记录).
+	// Id of the provisional child, a row of this service (临时儿童记录): the first of children, empty while there is none.
 	ProvisionalChildId string `protobuf:"bytes,17,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
-	// Id of the child in the registry; empty until the registry has bound the provisional child.
+	// Id of that child in the registry; empty until the registry has bound the provisional child.
 	ChildId string `protobuf:"bytes,18,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
 	// When the response was accepted by its present holder; absent before (受理时间).
 	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
@@ -266,12 +272,18 @@ type Report struct {
 	Transfers []*Transfer `protobuf:"bytes,23,rep,name=transfers,proto3" json:"transfers,omitempty"`
 	// Id of the bulletin; empty before it is issued.
 	BulletinId string `protobuf:"bytes,24,opt,name=bulletin_id,json=bulletinId,proto3" json:"bulletin_id,omitempty"`
-	// Id of the assessment; empty before the bulletin is acknowledged.
+	// Id of that child's assessment; empty before the bulletin is acknowledged.
 	AssessmentId string `protobuf:"bytes,25,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
 	// What was corrected, oldest first; the earlier text stays here (更正记录).
-	Corrections   []*Correction `protobuf:"bytes,26,rep,name=corrections,proto3" json:"corrections,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Corrections []*Correction `protobuf:"bytes,26,rep,name=corrections,proto3" json:"corrections,omitempty"`
+	// Children the report is about, in the order they were named or found; empty while none is known (所涉儿童).
+	Children []*ReportedChild `protobuf:"bytes,27,rep,name=children,proto3" json:"children,omitempty"`
+	// Why the response ended without a child, at most 500 characters; empty otherwise (未发现儿童的说明). It stays when a child is found later.
+	NoChildText string `protobuf:"bytes,28,opt,name=no_child_text,json=noChildText,proto3" json:"no_child_text,omitempty"`
+	// Officer who said so.
+	NoChildOfficer string `protobuf:"bytes,29,opt,name=no_child_officer,json=noChildOfficer,proto3" json:"no_child_officer,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Report) Reset() {
@@ -465,6 +477,182 @@ func (x *Report) GetCorrections() []*Correction {
 	return nil
 }
 
+func (x *Report) GetChildren() []*ReportedChild {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
+func (x *Report) GetNoChildText() string {
+	if x != nil {
+		return x.NoChildText
+	}
+	return ""
+}
+
+func (x *Report) GetNoChildOfficer() string {
+	if x != nil {
+		return x.NoChildOfficer
+	}
+	return ""
+}
+
+// ReportedChild is one child of a report, and what is done about it.
+type ReportedChild struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the provisional child.
+	ProvisionalChildId string `protobuf:"bytes,1,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
+	// Id of the child in the registry; empty until bound.
+	ChildId string `protobuf:"bytes,2,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
+	// Id of the child's assessment; empty before the bulletin is acknowledged.
+	AssessmentId string `protobuf:"bytes,3,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	// Unit that added the child; empty for a child that the report itself named.
+	Unit string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who added it; empty when the unit's system did, and for a child that the report itself named.
+	Officer string `protobuf:"bytes,5,opt,name=officer,proto3" json:"officer,omitempty"`
+	// How the child was found, at most 500 characters; empty for a child that the report itself named.
+	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	// Business time it was added; absent for a child that the report itself named.
+	AddTime       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=add_time,json=addTime,proto3" json:"add_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportedChild) Reset() {
+	*x = ReportedChild{}
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportedChild) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportedChild) ProtoMessage() {}
+
+func (x *ReportedChild) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportedChild.ProtoReflect.Descriptor instead.
+func (*ReportedChild) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ReportedChild) GetProvisionalChildId() string {
+	if x != nil {
+		return x.ProvisionalChildId
+	}
+	return ""
+}
+
+func (x *ReportedChild) GetChildId() string {
+	if x != nil {
+		return x.ChildId
+	}
+	return ""
+}
+
+func (x *ReportedChild) GetAssessmentId() string {
+	if x != nil {
+		return x.AssessmentId
+	}
+	return ""
+}
+
+func (x *ReportedChild) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *ReportedChild) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *ReportedChild) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ReportedChild) GetAddTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AddTime
+	}
+	return nil
+}
+
+// ChildDescription is a child as somebody describes it.
+type ChildDescription struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The child as far as known; without an identity number its reason is given.
+	Person *v11.Person `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// School the child attends, as a unit id; empty when not known.
+	SchoolUnit    string `protobuf:"bytes,2,opt,name=school_unit,json=schoolUnit,proto3" json:"school_unit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChildDescription) Reset() {
+	*x = ChildDescription{}
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChildDescription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChildDescription) ProtoMessage() {}
+
+func (x *ChildDescription) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChildDescription.ProtoReflect.Descriptor instead.
+func (*ChildDescription) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ChildDescription) GetPerson() *v11.Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *ChildDescription) GetSchoolUnit() string {
+	if x != nil {
+		return x.SchoolUnit
+	}
+	return ""
+}
+
 // Transfer is one offer of a report to another police unit.
 type Transfer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -488,7 +676,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +688,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +701,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Transfer) GetFromUnit() string {
@@ -596,7 +784,7 @@ type ProvisionalChild struct {
 
 func (x *ProvisionalChild) Reset() {
 	*x = ProvisionalChild{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +796,7 @@ func (x *ProvisionalChild) String() string {
 func (*ProvisionalChild) ProtoMessage() {}
 
 func (x *ProvisionalChild) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +809,7 @@ func (x *ProvisionalChild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvisionalChild.ProtoReflect.Descriptor instead.
 func (*ProvisionalChild) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ProvisionalChild) GetId() string {
@@ -720,7 +908,7 @@ type EarlierDescription struct {
 
 func (x *EarlierDescription) Reset() {
 	*x = EarlierDescription{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +920,7 @@ func (x *EarlierDescription) String() string {
 func (*EarlierDescription) ProtoMessage() {}
 
 func (x *EarlierDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +933,7 @@ func (x *EarlierDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarlierDescription.ProtoReflect.Descriptor instead.
 func (*EarlierDescription) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EarlierDescription) GetPerson() *v11.Person {
@@ -798,7 +986,7 @@ type Reporter struct {
 
 func (x *Reporter) Reset() {
 	*x = Reporter{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +998,7 @@ func (x *Reporter) String() string {
 func (*Reporter) ProtoMessage() {}
 
 func (x *Reporter) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +1011,7 @@ func (x *Reporter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reporter.ProtoReflect.Descriptor instead.
 func (*Reporter) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Reporter) GetOfficer() string {
@@ -862,7 +1050,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1062,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1075,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Receipt) GetReceiptNumber() string {
@@ -931,7 +1119,7 @@ type ReporterRecord struct {
 
 func (x *ReporterRecord) Reset() {
 	*x = ReporterRecord{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1131,7 @@ func (x *ReporterRecord) String() string {
 func (*ReporterRecord) ProtoMessage() {}
 
 func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1144,7 @@ func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReporterRecord.ProtoReflect.Descriptor instead.
 func (*ReporterRecord) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReporterRecord) GetUnit() string {
@@ -998,7 +1186,7 @@ var File_lianhu_reporting_v1_report_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\x99\v\n" +
+	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\xb9\f\n" +
 	"\x06Report\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -1031,7 +1219,10 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\vbulletin_id\x18\x18 \x01(\tB\x04\xf0\xd2%\x02R\n" +
 	"bulletinId\x12)\n" +
 	"\rassessment_id\x18\x19 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\x12G\n" +
-	"\vcorrections\x18\x1a \x03(\v2\x1f.lianhu.reporting.v1.CorrectionB\x04\xf0\xd2%\x05R\vcorrections\"\xa2\x01\n" +
+	"\vcorrections\x18\x1a \x03(\v2\x1f.lianhu.reporting.v1.CorrectionB\x04\xf0\xd2%\x05R\vcorrections\x12D\n" +
+	"\bchildren\x18\x1b \x03(\v2\".lianhu.reporting.v1.ReportedChildB\x04\xf0\xd2%\x02R\bchildren\x12(\n" +
+	"\rno_child_text\x18\x1c \x01(\tB\x04\xf0\xd2%\x05R\vnoChildText\x12.\n" +
+	"\x10no_child_officer\x18\x1d \x01(\tB\x04\xf0\xd2%\x02R\x0enoChildOfficer\"\xa2\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUBMITTED\x10\x01\x12\x16\n" +
@@ -1039,7 +1230,20 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x10STATE_RESPONDING\x10\x03\x12\x19\n" +
 	"\x15STATE_RESPONSE_CLOSED\x10\x04\x12\x12\n" +
 	"\x0eSTATE_NOTIFIED\x10\x05\x12\x10\n" +
-	"\fSTATE_CLOSED\x10\x06\"\xbe\x03\n" +
+	"\fSTATE_CLOSED\x10\x06\"\xa4\x02\n" +
+	"\rReportedChild\x126\n" +
+	"\x14provisional_child_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x12provisionalChildId\x12\x1f\n" +
+	"\bchild_id\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\achildId\x12)\n" +
+	"\rassessment_id\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\x12\x18\n" +
+	"\x04unit\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x05 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12\x18\n" +
+	"\x04text\x18\x06 \x01(\tB\x04\xf0\xd2%\x04R\x04text\x12;\n" +
+	"\badd_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aaddTime\"\x89\x02\n" +
+	"\x10ChildDescription\x12\xc6\x01\n" +
+	"\x06person\x18\x01 \x01(\v2\x18.lianhu.person.v1.PersonB\x93\x01\xbaH\x8b\x01\xba\x01\x84\x01\n" +
+	"\x1aperson.id_number_or_reason\x12/give the identity number or no_id_number_reason\x1a5this.id_number != '' || this.no_id_number_reason != 0\xc8\x01\x01\xf0\xd2%\x04R\x06person\x12,\n" +
+	"\vschool_unit\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x04R\n" +
+	"schoolUnit\"\xbe\x03\n" +
 	"\bTransfer\x12!\n" +
 	"\tfrom_unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\bfromUnit\x12\x1d\n" +
 	"\ato_unit\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x06toUnit\x12\x18\n" +
@@ -1091,7 +1295,7 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x06system\x18\x02 \x01(\tB\x04\xf0\xd2%\x06R\x06system\x12\x1e\n" +
 	"\aofficer\x18\x03 \x01(\tB\x04\xf0\xd2%\x06R\aofficer\x12?\n" +
 	"\breporter\x18\x04 \x01(\v2\x1d.lianhu.reporting.v1.ReporterB\x04\xf0\xd2%\x06R\breporter\x12C\n" +
-	"\freceive_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x06R\vreceiveTime*\xb5\x01\n" +
+	"\freceive_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x06R\vreceiveTime*\xce\x01\n" +
 	"\x04Flag\x12\x14\n" +
 	"\x10FLAG_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FLAG_AGE_UNKNOWN\x10\x01\x12\x14\n" +
@@ -1099,7 +1303,8 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x1eFLAG_AGE_CONTRADICTS_SITUATION\x10\x03\x12\"\n" +
 	"\x1eFLAG_SEX_CONTRADICTS_SITUATION\x10\x04\x12\x14\n" +
 	"\x10FLAG_NOT_A_MINOR\x10\x05\x12\r\n" +
-	"\tFLAG_LATE\x10\x06BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\tFLAG_LATE\x10\x06\x12\x17\n" +
+	"\x13FLAG_NO_CHILD_NAMED\x10\aBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_report_proto_rawDescOnce sync.Once
@@ -1114,56 +1319,61 @@ func file_lianhu_reporting_v1_report_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_reporting_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_lianhu_reporting_v1_report_proto_goTypes = []any{
 	(Flag)(0),                     // 0: lianhu.reporting.v1.Flag
 	(Report_State)(0),             // 1: lianhu.reporting.v1.Report.State
 	(Transfer_Outcome)(0),         // 2: lianhu.reporting.v1.Transfer.Outcome
 	(*Report)(nil),                // 3: lianhu.reporting.v1.Report
-	(*Transfer)(nil),              // 4: lianhu.reporting.v1.Transfer
-	(*ProvisionalChild)(nil),      // 5: lianhu.reporting.v1.ProvisionalChild
-	(*EarlierDescription)(nil),    // 6: lianhu.reporting.v1.EarlierDescription
-	(*Reporter)(nil),              // 7: lianhu.reporting.v1.Reporter
-	(*Receipt)(nil),               // 8: lianhu.reporting.v1.Receipt
-	(*ReporterRecord)(nil),        // 9: lianhu.reporting.v1.ReporterRecord
-	(*v1.Standing)(nil),           // 10: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*Measure)(nil),               // 12: lianhu.reporting.v1.Measure
-	(*Waiver)(nil),                // 13: lianhu.reporting.v1.Waiver
-	(*Correction)(nil),            // 14: lianhu.reporting.v1.Correction
-	(*v11.Person)(nil),            // 15: lianhu.person.v1.Person
+	(*ReportedChild)(nil),         // 4: lianhu.reporting.v1.ReportedChild
+	(*ChildDescription)(nil),      // 5: lianhu.reporting.v1.ChildDescription
+	(*Transfer)(nil),              // 6: lianhu.reporting.v1.Transfer
+	(*ProvisionalChild)(nil),      // 7: lianhu.reporting.v1.ProvisionalChild
+	(*EarlierDescription)(nil),    // 8: lianhu.reporting.v1.EarlierDescription
+	(*Reporter)(nil),              // 9: lianhu.reporting.v1.Reporter
+	(*Receipt)(nil),               // 10: lianhu.reporting.v1.Receipt
+	(*ReporterRecord)(nil),        // 11: lianhu.reporting.v1.ReporterRecord
+	(*v1.Standing)(nil),           // 12: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*Measure)(nil),               // 14: lianhu.reporting.v1.Measure
+	(*Waiver)(nil),                // 15: lianhu.reporting.v1.Waiver
+	(*Correction)(nil),            // 16: lianhu.reporting.v1.Correction
+	(*v11.Person)(nil),            // 17: lianhu.person.v1.Person
 }
 var file_lianhu_reporting_v1_report_proto_depIdxs = []int32{
-	10, // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
+	12, // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
 	1,  // 1: lianhu.reporting.v1.Report.state:type_name -> lianhu.reporting.v1.Report.State
-	11, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
-	11, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
+	13, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
+	13, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: lianhu.reporting.v1.Report.flags:type_name -> lianhu.reporting.v1.Flag
-	11, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
-	11, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
-	11, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
-	12, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
-	13, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
-	11, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
-	4,  // 11: lianhu.reporting.v1.Report.transfers:type_name -> lianhu.reporting.v1.Transfer
-	14, // 12: lianhu.reporting.v1.Report.corrections:type_name -> lianhu.reporting.v1.Correction
-	11, // 13: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
-	2,  // 14: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
-	11, // 15: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
-	11, // 16: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
-	11, // 17: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
-	15, // 18: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
-	6,  // 19: lianhu.reporting.v1.ProvisionalChild.earlier:type_name -> lianhu.reporting.v1.EarlierDescription
-	15, // 20: lianhu.reporting.v1.EarlierDescription.person:type_name -> lianhu.person.v1.Person
-	11, // 21: lianhu.reporting.v1.EarlierDescription.record_time:type_name -> google.protobuf.Timestamp
-	11, // 22: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
-	7,  // 23: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
-	11, // 24: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	13, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
+	13, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
+	13, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
+	14, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
+	15, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
+	13, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
+	6,  // 11: lianhu.reporting.v1.Report.transfers:type_name -> lianhu.reporting.v1.Transfer
+	16, // 12: lianhu.reporting.v1.Report.corrections:type_name -> lianhu.reporting.v1.Correction
+	4,  // 13: lianhu.reporting.v1.Report.children:type_name -> lianhu.reporting.v1.ReportedChild
+	13, // 14: lianhu.reporting.v1.ReportedChild.add_time:type_name -> google.protobuf.Timestamp
+	17, // 15: lianhu.reporting.v1.ChildDescription.person:type_name -> lianhu.person.v1.Person
+	13, // 16: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
+	2,  // 17: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
+	13, // 18: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
+	13, // 19: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
+	13, // 20: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
+	17, // 21: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
+	8,  // 22: lianhu.reporting.v1.ProvisionalChild.earlier:type_name -> lianhu.reporting.v1.EarlierDescription
+	17, // 23: lianhu.reporting.v1.EarlierDescription.person:type_name -> lianhu.person.v1.Person
+	13, // 24: lianhu.reporting.v1.EarlierDescription.record_time:type_name -> google.protobuf.Timestamp
+	13, // 25: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
+	9,  // 26: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
+	13, // 27: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_report_proto_init() }
@@ -1179,7 +1389,7 @@ func file_lianhu_reporting_v1_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_report_proto_rawDesc), len(file_lianhu_reporting_v1_report_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

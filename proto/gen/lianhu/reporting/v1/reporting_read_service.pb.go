@@ -142,7 +142,7 @@ type GetReportResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The report.
 	Report *Report `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
-	// The child as described.
+	// The first child as described; absent while the report is about none.
 	Child *ProvisionalChild `protobuf:"bytes,2,opt,name=child,proto3" json:"child,omitempty"`
 	// Groups of measures that the report calls for, and how far each is met (policy R1.4).
 	Groups []*MeasureGroup `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
@@ -151,7 +151,9 @@ type GetReportResponse struct {
 	// Placements of the report, oldest first.
 	Placements []*Placement `protobuf:"bytes,5,rep,name=placements,proto3" json:"placements,omitempty"`
 	// Filings of the report, oldest first.
-	Filings       []*Filing `protobuf:"bytes,6,rep,name=filings,proto3" json:"filings,omitempty"`
+	Filings []*Filing `protobuf:"bytes,6,rep,name=filings,proto3" json:"filings,omitempty"`
+	// All children as described, in the order of the report's children.
+	Children      []*ProvisionalChild `protobuf:"bytes,7,rep,name=children,proto3" json:"children,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -224,6 +226,13 @@ func (x *GetReportResponse) GetPlacements() []*Placement {
 func (x *GetReportResponse) GetFilings() []*Filing {
 	if x != nil {
 		return x.Filings
+	}
+	return nil
+}
+
+func (x *GetReportResponse) GetChildren() []*ProvisionalChild {
+	if x != nil {
+		return x.Children
 	}
 	return nil
 }
@@ -635,8 +644,10 @@ type GetBulletinResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The bulletin.
 	Bulletin *Bulletin `protobuf:"bytes,1,opt,name=bulletin,proto3" json:"bulletin,omitempty"`
-	// The child as described.
-	Child         *ProvisionalChild `protobuf:"bytes,2,opt,name=child,proto3" json:"child,omitempty"`
+	// The first child as described; absent when none was found.
+	Child *ProvisionalChild `protobuf:"bytes,2,opt,name=child,proto3" json:"child,omitempty"`
+	// All children of the report as described, also those added after the bulletin was issued.
+	Children      []*ProvisionalChild `protobuf:"bytes,3,rep,name=children,proto3" json:"children,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -681,6 +692,13 @@ func (x *GetBulletinResponse) GetBulletin() *Bulletin {
 func (x *GetBulletinResponse) GetChild() *ProvisionalChild {
 	if x != nil {
 		return x.Child
+	}
+	return nil
+}
+
+func (x *GetBulletinResponse) GetChildren() []*ProvisionalChild {
+	if x != nil {
+		return x.Children
 	}
 	return nil
 }
@@ -1169,7 +1187,7 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\n" +
 	"0lianhu/reporting/v1/reporting_read_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a$lianhu/reporting/v1/assessment.proto\x1a\"lianhu/reporting/v1/bulletin.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/incident.proto\x1a#lianhu/reporting/v1/placement.proto\x1a lianhu/reporting/v1/report.proto\x1a\"lianhu/reporting/v1/response.proto\x1a lianhu/reporting/v1/search.proto\"=\n" +
 	"\x10GetReportRequest\x12)\n" +
-	"\treport_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\"\x94\x03\n" +
+	"\treport_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\"\xdd\x03\n" +
 	"\x11GetReportResponse\x129\n" +
 	"\x06report\x18\x01 \x01(\v2\x1b.lianhu.reporting.v1.ReportB\x04\xf0\xd2%\x02R\x06report\x12A\n" +
 	"\x05child\x18\x02 \x01(\v2%.lianhu.reporting.v1.ProvisionalChildB\x04\xf0\xd2%\x04R\x05child\x12?\n" +
@@ -1178,7 +1196,8 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\n" +
 	"placements\x18\x05 \x03(\v2\x1e.lianhu.reporting.v1.PlacementB\x04\xf0\xd2%\x02R\n" +
 	"placements\x12;\n" +
-	"\afilings\x18\x06 \x03(\v2\x1b.lianhu.reporting.v1.FilingB\x04\xf0\xd2%\x02R\afilings\"\xf2\x01\n" +
+	"\afilings\x18\x06 \x03(\v2\x1b.lianhu.reporting.v1.FilingB\x04\xf0\xd2%\x02R\afilings\x12G\n" +
+	"\bchildren\x18\a \x03(\v2%.lianhu.reporting.v1.ProvisionalChildB\x04\xf0\xd2%\x04R\bchildren\"\xf2\x01\n" +
 	"\x12ListReportsRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\bpageSize\x12+\n" +
 	"\n" +
@@ -1216,10 +1235,11 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\rfeedback_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\ffeedbackTime\"C\n" +
 	"\x12GetBulletinRequest\x12-\n" +
 	"\vbulletin_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\n" +
-	"bulletinId\"\x99\x01\n" +
+	"bulletinId\"\xe2\x01\n" +
 	"\x13GetBulletinResponse\x12?\n" +
 	"\bbulletin\x18\x01 \x01(\v2\x1d.lianhu.reporting.v1.BulletinB\x04\xf0\xd2%\x02R\bbulletin\x12A\n" +
-	"\x05child\x18\x02 \x01(\v2%.lianhu.reporting.v1.ProvisionalChildB\x04\xf0\xd2%\x04R\x05child\"I\n" +
+	"\x05child\x18\x02 \x01(\v2%.lianhu.reporting.v1.ProvisionalChildB\x04\xf0\xd2%\x04R\x05child\x12G\n" +
+	"\bchildren\x18\x03 \x03(\v2%.lianhu.reporting.v1.ProvisionalChildB\x04\xf0\xd2%\x04R\bchildren\"I\n" +
 	"\x14GetAssessmentRequest\x121\n" +
 	"\rassessment_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\fassessmentId\"^\n" +
 	"\x15GetAssessmentResponse\x12E\n" +
@@ -1327,48 +1347,50 @@ var file_lianhu_reporting_v1_reporting_read_service_proto_depIdxs = []int32{
 	23, // 3: lianhu.reporting.v1.GetReportResponse.searches:type_name -> lianhu.reporting.v1.Search
 	24, // 4: lianhu.reporting.v1.GetReportResponse.placements:type_name -> lianhu.reporting.v1.Placement
 	25, // 5: lianhu.reporting.v1.GetReportResponse.filings:type_name -> lianhu.reporting.v1.Filing
-	26, // 6: lianhu.reporting.v1.ListReportsRequest.states:type_name -> lianhu.reporting.v1.Report.State
-	20, // 7: lianhu.reporting.v1.ListReportsResponse.reports:type_name -> lianhu.reporting.v1.Report
-	27, // 8: lianhu.reporting.v1.GetReportStatusResponse.receipt:type_name -> lianhu.reporting.v1.Receipt
-	0,  // 9: lianhu.reporting.v1.GetReportStatusResponse.progress:type_name -> lianhu.reporting.v1.GetReportStatusResponse.Progress
-	28, // 10: lianhu.reporting.v1.GetReportStatusResponse.accept_time:type_name -> google.protobuf.Timestamp
-	28, // 11: lianhu.reporting.v1.GetReportStatusResponse.response_close_time:type_name -> google.protobuf.Timestamp
-	7,  // 12: lianhu.reporting.v1.GetReportStatusResponse.filings:type_name -> lianhu.reporting.v1.FilingFeedback
-	29, // 13: lianhu.reporting.v1.FilingFeedback.kind:type_name -> lianhu.reporting.v1.Filing.Kind
-	30, // 14: lianhu.reporting.v1.FilingFeedback.decision:type_name -> lianhu.reporting.v1.Filing.Decision
-	28, // 15: lianhu.reporting.v1.FilingFeedback.decide_time:type_name -> google.protobuf.Timestamp
-	28, // 16: lianhu.reporting.v1.FilingFeedback.feedback_time:type_name -> google.protobuf.Timestamp
-	31, // 17: lianhu.reporting.v1.GetBulletinResponse.bulletin:type_name -> lianhu.reporting.v1.Bulletin
-	21, // 18: lianhu.reporting.v1.GetBulletinResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
-	32, // 19: lianhu.reporting.v1.GetAssessmentResponse.assessment:type_name -> lianhu.reporting.v1.Assessment
-	33, // 20: lianhu.reporting.v1.GetIncidentResponse.incident:type_name -> lianhu.reporting.v1.Incident
-	34, // 21: lianhu.reporting.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
-	35, // 22: lianhu.reporting.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
-	36, // 23: lianhu.reporting.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
-	37, // 24: lianhu.reporting.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
-	1,  // 25: lianhu.reporting.v1.ReportingReadService.GetReport:input_type -> lianhu.reporting.v1.GetReportRequest
-	3,  // 26: lianhu.reporting.v1.ReportingReadService.ListReports:input_type -> lianhu.reporting.v1.ListReportsRequest
-	5,  // 27: lianhu.reporting.v1.ReportingReadService.GetReportStatus:input_type -> lianhu.reporting.v1.GetReportStatusRequest
-	8,  // 28: lianhu.reporting.v1.ReportingReadService.GetBulletin:input_type -> lianhu.reporting.v1.GetBulletinRequest
-	10, // 29: lianhu.reporting.v1.ReportingReadService.GetAssessment:input_type -> lianhu.reporting.v1.GetAssessmentRequest
-	12, // 30: lianhu.reporting.v1.ReportingReadService.GetIncident:input_type -> lianhu.reporting.v1.GetIncidentRequest
-	14, // 31: lianhu.reporting.v1.ReportingReadService.ListWork:input_type -> lianhu.reporting.v1.ListWorkRequest
-	16, // 32: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:input_type -> lianhu.reporting.v1.GetCustodyHistoryRequest
-	18, // 33: lianhu.reporting.v1.ReportingReadService.GetVersion:input_type -> lianhu.reporting.v1.GetVersionRequest
-	2,  // 34: lianhu.reporting.v1.ReportingReadService.GetReport:output_type -> lianhu.reporting.v1.GetReportResponse
-	4,  // 35: lianhu.reporting.v1.ReportingReadService.ListReports:output_type -> lianhu.reporting.v1.ListReportsResponse
-	6,  // 36: lianhu.reporting.v1.ReportingReadService.GetReportStatus:output_type -> lianhu.reporting.v1.GetReportStatusResponse
-	9,  // 37: lianhu.reporting.v1.ReportingReadService.GetBulletin:output_type -> lianhu.reporting.v1.GetBulletinResponse
-	11, // 38: lianhu.reporting.v1.ReportingReadService.GetAssessment:output_type -> lianhu.reporting.v1.GetAssessmentResponse
-	13, // 39: lianhu.reporting.v1.ReportingReadService.GetIncident:output_type -> lianhu.reporting.v1.GetIncidentResponse
-	15, // 40: lianhu.reporting.v1.ReportingReadService.ListWork:output_type -> lianhu.reporting.v1.ListWorkResponse
-	17, // 41: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:output_type -> lianhu.reporting.v1.GetCustodyHistoryResponse
-	19, // 42: lianhu.reporting.v1.ReportingReadService.GetVersion:output_type -> lianhu.reporting.v1.GetVersionResponse
-	34, // [34:43] is the sub-list for method output_type
-	25, // [25:34] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	21, // 6: lianhu.reporting.v1.GetReportResponse.children:type_name -> lianhu.reporting.v1.ProvisionalChild
+	26, // 7: lianhu.reporting.v1.ListReportsRequest.states:type_name -> lianhu.reporting.v1.Report.State
+	20, // 8: lianhu.reporting.v1.ListReportsResponse.reports:type_name -> lianhu.reporting.v1.Report
+	27, // 9: lianhu.reporting.v1.GetReportStatusResponse.receipt:type_name -> lianhu.reporting.v1.Receipt
+	0,  // 10: lianhu.reporting.v1.GetReportStatusResponse.progress:type_name -> lianhu.reporting.v1.GetReportStatusResponse.Progress
+	28, // 11: lianhu.reporting.v1.GetReportStatusResponse.accept_time:type_name -> google.protobuf.Timestamp
+	28, // 12: lianhu.reporting.v1.GetReportStatusResponse.response_close_time:type_name -> google.protobuf.Timestamp
+	7,  // 13: lianhu.reporting.v1.GetReportStatusResponse.filings:type_name -> lianhu.reporting.v1.FilingFeedback
+	29, // 14: lianhu.reporting.v1.FilingFeedback.kind:type_name -> lianhu.reporting.v1.Filing.Kind
+	30, // 15: lianhu.reporting.v1.FilingFeedback.decision:type_name -> lianhu.reporting.v1.Filing.Decision
+	28, // 16: lianhu.reporting.v1.FilingFeedback.decide_time:type_name -> google.protobuf.Timestamp
+	28, // 17: lianhu.reporting.v1.FilingFeedback.feedback_time:type_name -> google.protobuf.Timestamp
+	31, // 18: lianhu.reporting.v1.GetBulletinResponse.bulletin:type_name -> lianhu.reporting.v1.Bulletin
+	21, // 19: lianhu.reporting.v1.GetBulletinResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
+	21, // 20: lianhu.reporting.v1.GetBulletinResponse.children:type_name -> lianhu.reporting.v1.ProvisionalChild
+	32, // 21: lianhu.reporting.v1.GetAssessmentResponse.assessment:type_name -> lianhu.reporting.v1.Assessment
+	33, // 22: lianhu.reporting.v1.GetIncidentResponse.incident:type_name -> lianhu.reporting.v1.Incident
+	34, // 23: lianhu.reporting.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
+	35, // 24: lianhu.reporting.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
+	36, // 25: lianhu.reporting.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
+	37, // 26: lianhu.reporting.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
+	1,  // 27: lianhu.reporting.v1.ReportingReadService.GetReport:input_type -> lianhu.reporting.v1.GetReportRequest
+	3,  // 28: lianhu.reporting.v1.ReportingReadService.ListReports:input_type -> lianhu.reporting.v1.ListReportsRequest
+	5,  // 29: lianhu.reporting.v1.ReportingReadService.GetReportStatus:input_type -> lianhu.reporting.v1.GetReportStatusRequest
+	8,  // 30: lianhu.reporting.v1.ReportingReadService.GetBulletin:input_type -> lianhu.reporting.v1.GetBulletinRequest
+	10, // 31: lianhu.reporting.v1.ReportingReadService.GetAssessment:input_type -> lianhu.reporting.v1.GetAssessmentRequest
+	12, // 32: lianhu.reporting.v1.ReportingReadService.GetIncident:input_type -> lianhu.reporting.v1.GetIncidentRequest
+	14, // 33: lianhu.reporting.v1.ReportingReadService.ListWork:input_type -> lianhu.reporting.v1.ListWorkRequest
+	16, // 34: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:input_type -> lianhu.reporting.v1.GetCustodyHistoryRequest
+	18, // 35: lianhu.reporting.v1.ReportingReadService.GetVersion:input_type -> lianhu.reporting.v1.GetVersionRequest
+	2,  // 36: lianhu.reporting.v1.ReportingReadService.GetReport:output_type -> lianhu.reporting.v1.GetReportResponse
+	4,  // 37: lianhu.reporting.v1.ReportingReadService.ListReports:output_type -> lianhu.reporting.v1.ListReportsResponse
+	6,  // 38: lianhu.reporting.v1.ReportingReadService.GetReportStatus:output_type -> lianhu.reporting.v1.GetReportStatusResponse
+	9,  // 39: lianhu.reporting.v1.ReportingReadService.GetBulletin:output_type -> lianhu.reporting.v1.GetBulletinResponse
+	11, // 40: lianhu.reporting.v1.ReportingReadService.GetAssessment:output_type -> lianhu.reporting.v1.GetAssessmentResponse
+	13, // 41: lianhu.reporting.v1.ReportingReadService.GetIncident:output_type -> lianhu.reporting.v1.GetIncidentResponse
+	15, // 42: lianhu.reporting.v1.ReportingReadService.ListWork:output_type -> lianhu.reporting.v1.ListWorkResponse
+	17, // 43: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:output_type -> lianhu.reporting.v1.GetCustodyHistoryResponse
+	19, // 44: lianhu.reporting.v1.ReportingReadService.GetVersion:output_type -> lianhu.reporting.v1.GetVersionResponse
+	36, // [36:45] is the sub-list for method output_type
+	27, // [27:36] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_reporting_read_service_proto_init() }

@@ -37,7 +37,7 @@ const (
 // ReportingReadService reads reports, bulletins, assessments and incidents. What a caller may not see is NOT_FOUND, in the
 // same words as what is not there; fields above the caller's class come back empty or as ※. Custody and clocks: none.
 type ReportingReadServiceClient interface {
-	// GetReport reads a report with the child as described and the measures it calls for. Callable by: station, police as holder, involved or
+	// GetReport reads a report with the children as described and the measures it calls for. Callable by: station, police as holder, involved or
 	// territorial unit; procuratorate as supervisor; the suite's services. Errors: NOT_FOUND.
 	GetReport(ctx context.Context, in *GetReportRequest, opts ...grpc.CallOption) (*GetReportResponse, error)
 	// ListReports lists the reports the caller may read, newest first. Callable by: station, police, procuratorate, the suite's
@@ -46,7 +46,7 @@ type ReportingReadServiceClient interface {
 	// GetReportStatus tells a reporter what became of its report (反馈, policy R3.1), by id or receipt number. Callable by: reporter; only
 	// for reports of the caller's own unit. Errors: NOT_FOUND.
 	GetReportStatus(ctx context.Context, in *GetReportStatusRequest, opts ...grpc.CallOption) (*GetReportStatusResponse, error)
-	// GetBulletin reads a bulletin with the child it is about. Callable by: township as offered unit or holder, involved; the
+	// GetBulletin reads a bulletin with the children it is about. Callable by: township as offered unit or holder, involved; the
 	// suite's services. Errors: NOT_FOUND.
 	GetBulletin(ctx context.Context, in *GetBulletinRequest, opts ...grpc.CallOption) (*GetBulletinResponse, error)
 	// GetAssessment reads an assessment. Callable by: township as holder or involved; the suite's services. Errors: NOT_FOUND.
@@ -169,7 +169,7 @@ func (c *reportingReadServiceClient) GetVersion(ctx context.Context, in *GetVers
 // ReportingReadService reads reports, bulletins, assessments and incidents. What a caller may not see is NOT_FOUND, in the
 // same words as what is not there; fields above the caller's class come back empty or as ※. Custody and clocks: none.
 type ReportingReadServiceServer interface {
-	// GetReport reads a report with the child as described and the measures it calls for. Callable by: station, police as holder, involved or
+	// GetReport reads a report with the children as described and the measures it calls for. Callable by: station, police as holder, involved or
 	// territorial unit; procuratorate as supervisor; the suite's services. Errors: NOT_FOUND.
 	GetReport(context.Context, *GetReportRequest) (*GetReportResponse, error)
 	// ListReports lists the reports the caller may read, newest first. Callable by: station, police, procuratorate, the suite's
@@ -178,7 +178,7 @@ type ReportingReadServiceServer interface {
 	// GetReportStatus tells a reporter what became of its report (反馈, policy R3.1), by id or receipt number. Callable by: reporter; only
 	// for reports of the caller's own unit. Errors: NOT_FOUND.
 	GetReportStatus(context.Context, *GetReportStatusRequest) (*GetReportStatusResponse, error)
-	// GetBulletin reads a bulletin with the child it is about. Callable by: township as offered unit or holder, involved; the
+	// GetBulletin reads a bulletin with the children it is about. Callable by: township as offered unit or holder, involved; the
 	// suite's services. Errors: NOT_FOUND.
 	GetBulletin(context.Context, *GetBulletinRequest) (*GetBulletinResponse, error)
 	// GetAssessment reads an assessment. Callable by: township as holder or involved; the suite's services. Errors: NOT_FOUND.

@@ -34,7 +34,8 @@ type SubmitReportRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Only check: same errors, no effect, an empty answer.
 	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// The child as far as known; without an identity number its reason is given.
+	// The child as far as known; without an identity number its reason is given. Absent when no child can be named, for example cries behind a
+	// door: police find out whom it is about.
 	Child *v1.Person `protobuf:"bytes,4,opt,name=child,proto3" json:"child,omitempty"`
 	// Division where the child lives or was found, 12 digits, village level or township level (居住地).
 	ResidenceDivision string `protobuf:"bytes,5,opt,name=residence_division,json=residenceDivision,proto3" json:"residence_division,omitempty"`
@@ -51,9 +52,11 @@ type SubmitReportRequest struct {
 	// School the child attends, as a unit id; empty when not known.
 	SchoolUnit string `protobuf:"bytes,11,opt,name=school_unit,json=schoolUnit,proto3" json:"school_unit,omitempty"`
 	// Who reports; kept in the vault alone (policy R3.8).
-	Reporter      *Reporter `protobuf:"bytes,12,opt,name=reporter,proto3" json:"reporter,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reporter *Reporter `protobuf:"bytes,12,opt,name=reporter,proto3" json:"reporter,omitempty"`
+	// Further children of the same household in the same danger, at most 9.
+	FurtherChildren []*ChildDescription `protobuf:"bytes,13,rep,name=further_children,json=furtherChildren,proto3" json:"further_children,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SubmitReportRequest) Reset() {
@@ -159,6 +162,13 @@ func (x *SubmitReportRequest) GetSchoolUnit() string {
 func (x *SubmitReportRequest) GetReporter() *Reporter {
 	if x != nil {
 		return x.Reporter
+	}
+	return nil
+}
+
+func (x *SubmitReportRequest) GetFurtherChildren() []*ChildDescription {
+	if x != nil {
+		return x.FurtherChildren
 	}
 	return nil
 }
@@ -1268,7 +1278,9 @@ type CloseResponseRequest struct {
 	// Etag of the version the caller has read; empty means do not check.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Id of the report.
-	ReportId      string `protobuf:"bytes,4,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	ReportId string `protobuf:"bytes,4,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	// Why no child could be found, at most 500 characters; required where the report is about no child, and allowed only there.
+	NoChildText   string `protobuf:"bytes,5,opt,name=no_child_text,json=noChildText,proto3" json:"no_child_text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1327,6 +1339,13 @@ func (x *CloseResponseRequest) GetEtag() string {
 func (x *CloseResponseRequest) GetReportId() string {
 	if x != nil {
 		return x.ReportId
+	}
+	return ""
+}
+
+func (x *CloseResponseRequest) GetNoChildText() string {
+	if x != nil {
+		return x.NoChildText
 	}
 	return ""
 }
@@ -1596,15 +1615,17 @@ func (x *AcknowledgeBulletinRequest) GetBulletinId() string {
 	return ""
 }
 
-// AcknowledgeBulletinResponse is where the bulletin stands, and the assessment that was opened.
+// AcknowledgeBulletinResponse is where the bulletin stands, and the assessments that were opened.
 type AcknowledgeBulletinResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the bulletin stands.
 	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
 	// State of the bulletin.
 	State Bulletin_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Bulletin_State" json:"state,omitempty"`
-	// Id of the assessment that the township now holds.
-	AssessmentId  string `protobuf:"bytes,3,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	// Id of the first child's assessment, which the township now holds; empty when no child was found.
+	AssessmentId string `protobuf:"bytes,3,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	// Ids of the assessments of all children, in the order of the report's children.
+	AssessmentIds []string `protobuf:"bytes,4,rep,name=assessment_ids,json=assessmentIds,proto3" json:"assessment_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1658,6 +1679,13 @@ func (x *AcknowledgeBulletinResponse) GetAssessmentId() string {
 		return x.AssessmentId
 	}
 	return ""
+}
+
+func (x *AcknowledgeBulletinResponse) GetAssessmentIds() []string {
+	if x != nil {
+		return x.AssessmentIds
+	}
+	return nil
 }
 
 // RecordAssessmentRequest adds findings.
@@ -1956,13 +1984,13 @@ var File_lianhu_reporting_v1_reporting_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\n" +
-	"+lianhu/reporting/v1/reporting_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a$lianhu/reporting/v1/assessment.proto\x1a\"lianhu/reporting/v1/bulletin.proto\x1a lianhu/reporting/v1/report.proto\"\x91\x06\n" +
+	"+lianhu/reporting/v1/reporting_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a$lianhu/reporting/v1/assessment.proto\x1a\"lianhu/reporting/v1/bulletin.proto\x1a lianhu/reporting/v1/report.proto\"\xef\a\n" +
 	"\x13SubmitReportRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
-	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\xc3\x01\n" +
-	"\x05child\x18\x04 \x01(\v2\x18.lianhu.person.v1.PersonB\x92\x01\xbaH\x8a\x01\xba\x01\x83\x01\n" +
-	"\x19child.id_number_or_reason\x12/give the identity number or no_id_number_reason\x1a5this.id_number != '' || this.no_id_number_reason != 0\xc8\x01\x01\xf0\xd2%\x04R\x05child\x12E\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\xc0\x01\n" +
+	"\x05child\x18\x04 \x01(\v2\x18.lianhu.person.v1.PersonB\x8f\x01\xbaH\x87\x01\xba\x01\x83\x01\n" +
+	"\x19child.id_number_or_reason\x12/give the identity number or no_id_number_reason\x1a5this.id_number != '' || this.no_id_number_reason != 0\xf0\xd2%\x04R\x05child\x12E\n" +
 	"\x12residence_division\x18\x05 \x01(\tB\x16\xbaH\x0fr\r2\v^[0-9]{12}$\xf0\xd2%\x04R\x11residenceDivision\x128\n" +
 	"\n" +
 	"situations\x18\x06 \x03(\tB\x18\xbaH\x11\x92\x01\x0e\b\x01\x10\t\x18\x01\"\x06r\x04\x10\x01\x18<\xf0\xd2%\x05R\n" +
@@ -1977,7 +2005,9 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	" \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xa0\x1f\xf0\xd2%\x05R\tnarrative\x12,\n" +
 	"\vschool_unit\x18\v \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x04R\n" +
 	"schoolUnit\x12?\n" +
-	"\breporter\x18\f \x01(\v2\x1d.lianhu.reporting.v1.ReporterB\x04\xf0\xd2%\x06R\breporter\"\xd2\x01\n" +
+	"\breporter\x18\f \x01(\v2\x1d.lianhu.reporting.v1.ReporterB\x04\xf0\xd2%\x06R\breporter\x12^\n" +
+	"\x10further_children\x18\r \x03(\v2%.lianhu.reporting.v1.ChildDescriptionB\f\xbaH\x05\x92\x01\x02\x10\t\xf0\xd2%\x04R\x0ffurtherChildren:\x7f\xbaH|\x1az\n" +
+	"\x1cfurther_children_after_child\x12%give further_children only with child\x1a3size(this.further_children) == 0 || has(this.child)\"\xd2\x01\n" +
 	"\x14SubmitReportResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x12<\n" +
@@ -2062,13 +2092,14 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\bsuperior\x18\a \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xf0\xd2%\x02R\bsuperior\"\x94\x01\n" +
 	"\x14WaiveMeasureResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
-	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\xbd\x01\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\xef\x01\n" +
 	"\x14CloseResponseRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
 	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
 	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12)\n" +
-	"\treport_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\"\x95\x01\n" +
+	"\treport_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x120\n" +
+	"\rno_child_text\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x05R\vnoChildText\"\x95\x01\n" +
 	"\x15CloseResponseResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\xe1\x01\n" +
@@ -2088,11 +2119,12 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
 	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12-\n" +
 	"\vbulletin_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\n" +
-	"bulletinId\"\xc8\x01\n" +
+	"bulletinId\"\xf5\x01\n" +
 	"\x1bAcknowledgeBulletinResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Bulletin.StateB\x04\xf0\xd2%\x02R\x05state\x12)\n" +
-	"\rassessment_id\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\"\x92\x02\n" +
+	"\rassessment_id\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\x12+\n" +
+	"\x0eassessment_ids\x18\x04 \x03(\tB\x04\xf0\xd2%\x02R\rassessmentIds\"\x92\x02\n" +
 	"\x17RecordAssessmentRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -2187,82 +2219,84 @@ var file_lianhu_reporting_v1_reporting_service_proto_goTypes = []any{
 	(*v1.Person)(nil),                   // 26: lianhu.person.v1.Person
 	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
 	(*Reporter)(nil),                    // 28: lianhu.reporting.v1.Reporter
-	(*v11.Standing)(nil),                // 29: lianhu.custody.v1.Standing
-	(Report_State)(0),                   // 30: lianhu.reporting.v1.Report.State
-	(*Receipt)(nil),                     // 31: lianhu.reporting.v1.Receipt
-	(Bulletin_State)(0),                 // 32: lianhu.reporting.v1.Bulletin.State
-	(*Finding)(nil),                     // 33: lianhu.reporting.v1.Finding
-	(Assessment_State)(0),               // 34: lianhu.reporting.v1.Assessment.State
-	(v1.RiskColour)(0),                  // 35: lianhu.person.v1.RiskColour
-	(*NeedFinding)(nil),                 // 36: lianhu.reporting.v1.NeedFinding
+	(*ChildDescription)(nil),            // 29: lianhu.reporting.v1.ChildDescription
+	(*v11.Standing)(nil),                // 30: lianhu.custody.v1.Standing
+	(Report_State)(0),                   // 31: lianhu.reporting.v1.Report.State
+	(*Receipt)(nil),                     // 32: lianhu.reporting.v1.Receipt
+	(Bulletin_State)(0),                 // 33: lianhu.reporting.v1.Bulletin.State
+	(*Finding)(nil),                     // 34: lianhu.reporting.v1.Finding
+	(Assessment_State)(0),               // 35: lianhu.reporting.v1.Assessment.State
+	(v1.RiskColour)(0),                  // 36: lianhu.person.v1.RiskColour
+	(*NeedFinding)(nil),                 // 37: lianhu.reporting.v1.NeedFinding
 }
 var file_lianhu_reporting_v1_reporting_service_proto_depIdxs = []int32{
 	26, // 0: lianhu.reporting.v1.SubmitReportRequest.child:type_name -> lianhu.person.v1.Person
 	27, // 1: lianhu.reporting.v1.SubmitReportRequest.occur_time:type_name -> google.protobuf.Timestamp
 	27, // 2: lianhu.reporting.v1.SubmitReportRequest.discover_time:type_name -> google.protobuf.Timestamp
 	28, // 3: lianhu.reporting.v1.SubmitReportRequest.reporter:type_name -> lianhu.reporting.v1.Reporter
-	29, // 4: lianhu.reporting.v1.SubmitReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 5: lianhu.reporting.v1.SubmitReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	31, // 6: lianhu.reporting.v1.SubmitReportResponse.receipt:type_name -> lianhu.reporting.v1.Receipt
-	29, // 7: lianhu.reporting.v1.AcceptReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 8: lianhu.reporting.v1.AcceptReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	29, // 9: lianhu.reporting.v1.TransferReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 10: lianhu.reporting.v1.TransferReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	29, // 11: lianhu.reporting.v1.DeclineTransferResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 12: lianhu.reporting.v1.DeclineTransferResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	29, // 13: lianhu.reporting.v1.AddSituationResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 14: lianhu.reporting.v1.AddSituationResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	27, // 15: lianhu.reporting.v1.RecordMeasureRequest.take_time:type_name -> google.protobuf.Timestamp
-	29, // 16: lianhu.reporting.v1.RecordMeasureResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 17: lianhu.reporting.v1.RecordMeasureResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	29, // 18: lianhu.reporting.v1.StrikeMeasureResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 19: lianhu.reporting.v1.StrikeMeasureResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	29, // 20: lianhu.reporting.v1.WaiveMeasureResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 21: lianhu.reporting.v1.WaiveMeasureResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	29, // 22: lianhu.reporting.v1.CloseResponseResponse.standing:type_name -> lianhu.custody.v1.Standing
-	30, // 23: lianhu.reporting.v1.CloseResponseResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	29, // 24: lianhu.reporting.v1.IssueBulletinResponse.standing:type_name -> lianhu.custody.v1.Standing
-	32, // 25: lianhu.reporting.v1.IssueBulletinResponse.state:type_name -> lianhu.reporting.v1.Bulletin.State
-	29, // 26: lianhu.reporting.v1.AcknowledgeBulletinResponse.standing:type_name -> lianhu.custody.v1.Standing
-	32, // 27: lianhu.reporting.v1.AcknowledgeBulletinResponse.state:type_name -> lianhu.reporting.v1.Bulletin.State
-	33, // 28: lianhu.reporting.v1.RecordAssessmentRequest.findings:type_name -> lianhu.reporting.v1.Finding
-	29, // 29: lianhu.reporting.v1.RecordAssessmentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	34, // 30: lianhu.reporting.v1.RecordAssessmentResponse.state:type_name -> lianhu.reporting.v1.Assessment.State
-	35, // 31: lianhu.reporting.v1.ConcludeAssessmentRequest.colour:type_name -> lianhu.person.v1.RiskColour
-	36, // 32: lianhu.reporting.v1.ConcludeAssessmentRequest.needs:type_name -> lianhu.reporting.v1.NeedFinding
-	29, // 33: lianhu.reporting.v1.ConcludeAssessmentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	34, // 34: lianhu.reporting.v1.ConcludeAssessmentResponse.state:type_name -> lianhu.reporting.v1.Assessment.State
-	0,  // 35: lianhu.reporting.v1.ReportingService.SubmitReport:input_type -> lianhu.reporting.v1.SubmitReportRequest
-	2,  // 36: lianhu.reporting.v1.ReportingService.AcceptReport:input_type -> lianhu.reporting.v1.AcceptReportRequest
-	4,  // 37: lianhu.reporting.v1.ReportingService.TransferReport:input_type -> lianhu.reporting.v1.TransferReportRequest
-	6,  // 38: lianhu.reporting.v1.ReportingService.DeclineTransfer:input_type -> lianhu.reporting.v1.DeclineTransferRequest
-	8,  // 39: lianhu.reporting.v1.ReportingService.AddSituation:input_type -> lianhu.reporting.v1.AddSituationRequest
-	10, // 40: lianhu.reporting.v1.ReportingService.RecordMeasure:input_type -> lianhu.reporting.v1.RecordMeasureRequest
-	12, // 41: lianhu.reporting.v1.ReportingService.StrikeMeasure:input_type -> lianhu.reporting.v1.StrikeMeasureRequest
-	14, // 42: lianhu.reporting.v1.ReportingService.WaiveMeasure:input_type -> lianhu.reporting.v1.WaiveMeasureRequest
-	16, // 43: lianhu.reporting.v1.ReportingService.CloseResponse:input_type -> lianhu.reporting.v1.CloseResponseRequest
-	18, // 44: lianhu.reporting.v1.ReportingService.IssueBulletin:input_type -> lianhu.reporting.v1.IssueBulletinRequest
-	20, // 45: lianhu.reporting.v1.ReportingService.AcknowledgeBulletin:input_type -> lianhu.reporting.v1.AcknowledgeBulletinRequest
-	22, // 46: lianhu.reporting.v1.ReportingService.RecordAssessment:input_type -> lianhu.reporting.v1.RecordAssessmentRequest
-	24, // 47: lianhu.reporting.v1.ReportingService.ConcludeAssessment:input_type -> lianhu.reporting.v1.ConcludeAssessmentRequest
-	1,  // 48: lianhu.reporting.v1.ReportingService.SubmitReport:output_type -> lianhu.reporting.v1.SubmitReportResponse
-	3,  // 49: lianhu.reporting.v1.ReportingService.AcceptReport:output_type -> lianhu.reporting.v1.AcceptReportResponse
-	5,  // 50: lianhu.reporting.v1.ReportingService.TransferReport:output_type -> lianhu.reporting.v1.TransferReportResponse
-	7,  // 51: lianhu.reporting.v1.ReportingService.DeclineTransfer:output_type -> lianhu.reporting.v1.DeclineTransferResponse
-	9,  // 52: lianhu.reporting.v1.ReportingService.AddSituation:output_type -> lianhu.reporting.v1.AddSituationResponse
-	11, // 53: lianhu.reporting.v1.ReportingService.RecordMeasure:output_type -> lianhu.reporting.v1.RecordMeasureResponse
-	13, // 54: lianhu.reporting.v1.ReportingService.StrikeMeasure:output_type -> lianhu.reporting.v1.StrikeMeasureResponse
-	15, // 55: lianhu.reporting.v1.ReportingService.WaiveMeasure:output_type -> lianhu.reporting.v1.WaiveMeasureResponse
-	17, // 56: lianhu.reporting.v1.ReportingService.CloseResponse:output_type -> lianhu.reporting.v1.CloseResponseResponse
-	19, // 57: lianhu.reporting.v1.ReportingService.IssueBulletin:output_type -> lianhu.reporting.v1.IssueBulletinResponse
-	21, // 58: lianhu.reporting.v1.ReportingService.AcknowledgeBulletin:output_type -> lianhu.reporting.v1.AcknowledgeBulletinResponse
-	23, // 59: lianhu.reporting.v1.ReportingService.RecordAssessment:output_type -> lianhu.reporting.v1.RecordAssessmentResponse
-	25, // 60: lianhu.reporting.v1.ReportingService.ConcludeAssessment:output_type -> lianhu.reporting.v1.ConcludeAssessmentResponse
-	48, // [48:61] is the sub-list for method output_type
-	35, // [35:48] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	29, // 4: lianhu.reporting.v1.SubmitReportRequest.further_children:type_name -> lianhu.reporting.v1.ChildDescription
+	30, // 5: lianhu.reporting.v1.SubmitReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 6: lianhu.reporting.v1.SubmitReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	32, // 7: lianhu.reporting.v1.SubmitReportResponse.receipt:type_name -> lianhu.reporting.v1.Receipt
+	30, // 8: lianhu.reporting.v1.AcceptReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 9: lianhu.reporting.v1.AcceptReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	30, // 10: lianhu.reporting.v1.TransferReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 11: lianhu.reporting.v1.TransferReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	30, // 12: lianhu.reporting.v1.DeclineTransferResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 13: lianhu.reporting.v1.DeclineTransferResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	30, // 14: lianhu.reporting.v1.AddSituationResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 15: lianhu.reporting.v1.AddSituationResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	27, // 16: lianhu.reporting.v1.RecordMeasureRequest.take_time:type_name -> google.protobuf.Timestamp
+	30, // 17: lianhu.reporting.v1.RecordMeasureResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 18: lianhu.reporting.v1.RecordMeasureResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	30, // 19: lianhu.reporting.v1.StrikeMeasureResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 20: lianhu.reporting.v1.StrikeMeasureResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	30, // 21: lianhu.reporting.v1.WaiveMeasureResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 22: lianhu.reporting.v1.WaiveMeasureResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	30, // 23: lianhu.reporting.v1.CloseResponseResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 24: lianhu.reporting.v1.CloseResponseResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	30, // 25: lianhu.reporting.v1.IssueBulletinResponse.standing:type_name -> lianhu.custody.v1.Standing
+	33, // 26: lianhu.reporting.v1.IssueBulletinResponse.state:type_name -> lianhu.reporting.v1.Bulletin.State
+	30, // 27: lianhu.reporting.v1.AcknowledgeBulletinResponse.standing:type_name -> lianhu.custody.v1.Standing
+	33, // 28: lianhu.reporting.v1.AcknowledgeBulletinResponse.state:type_name -> lianhu.reporting.v1.Bulletin.State
+	34, // 29: lianhu.reporting.v1.RecordAssessmentRequest.findings:type_name -> lianhu.reporting.v1.Finding
+	30, // 30: lianhu.reporting.v1.RecordAssessmentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	35, // 31: lianhu.reporting.v1.RecordAssessmentResponse.state:type_name -> lianhu.reporting.v1.Assessment.State
+	36, // 32: lianhu.reporting.v1.ConcludeAssessmentRequest.colour:type_name -> lianhu.person.v1.RiskColour
+	37, // 33: lianhu.reporting.v1.ConcludeAssessmentRequest.needs:type_name -> lianhu.reporting.v1.NeedFinding
+	30, // 34: lianhu.reporting.v1.ConcludeAssessmentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	35, // 35: lianhu.reporting.v1.ConcludeAssessmentResponse.state:type_name -> lianhu.reporting.v1.Assessment.State
+	0,  // 36: lianhu.reporting.v1.ReportingService.SubmitReport:input_type -> lianhu.reporting.v1.SubmitReportRequest
+	2,  // 37: lianhu.reporting.v1.ReportingService.AcceptReport:input_type -> lianhu.reporting.v1.AcceptReportRequest
+	4,  // 38: lianhu.reporting.v1.ReportingService.TransferReport:input_type -> lianhu.reporting.v1.TransferReportRequest
+	6,  // 39: lianhu.reporting.v1.ReportingService.DeclineTransfer:input_type -> lianhu.reporting.v1.DeclineTransferRequest
+	8,  // 40: lianhu.reporting.v1.ReportingService.AddSituation:input_type -> lianhu.reporting.v1.AddSituationRequest
+	10, // 41: lianhu.reporting.v1.ReportingService.RecordMeasure:input_type -> lianhu.reporting.v1.RecordMeasureRequest
+	12, // 42: lianhu.reporting.v1.ReportingService.StrikeMeasure:input_type -> lianhu.reporting.v1.StrikeMeasureRequest
+	14, // 43: lianhu.reporting.v1.ReportingService.WaiveMeasure:input_type -> lianhu.reporting.v1.WaiveMeasureRequest
+	16, // 44: lianhu.reporting.v1.ReportingService.CloseResponse:input_type -> lianhu.reporting.v1.CloseResponseRequest
+	18, // 45: lianhu.reporting.v1.ReportingService.IssueBulletin:input_type -> lianhu.reporting.v1.IssueBulletinRequest
+	20, // 46: lianhu.reporting.v1.ReportingService.AcknowledgeBulletin:input_type -> lianhu.reporting.v1.AcknowledgeBulletinRequest
+	22, // 47: lianhu.reporting.v1.ReportingService.RecordAssessment:input_type -> lianhu.reporting.v1.RecordAssessmentRequest
+	24, // 48: lianhu.reporting.v1.ReportingService.ConcludeAssessment:input_type -> lianhu.reporting.v1.ConcludeAssessmentRequest
+	1,  // 49: lianhu.reporting.v1.ReportingService.SubmitReport:output_type -> lianhu.reporting.v1.SubmitReportResponse
+	3,  // 50: lianhu.reporting.v1.ReportingService.AcceptReport:output_type -> lianhu.reporting.v1.AcceptReportResponse
+	5,  // 51: lianhu.reporting.v1.ReportingService.TransferReport:output_type -> lianhu.reporting.v1.TransferReportResponse
+	7,  // 52: lianhu.reporting.v1.ReportingService.DeclineTransfer:output_type -> lianhu.reporting.v1.DeclineTransferResponse
+	9,  // 53: lianhu.reporting.v1.ReportingService.AddSituation:output_type -> lianhu.reporting.v1.AddSituationResponse
+	11, // 54: lianhu.reporting.v1.ReportingService.RecordMeasure:output_type -> lianhu.reporting.v1.RecordMeasureResponse
+	13, // 55: lianhu.reporting.v1.ReportingService.StrikeMeasure:output_type -> lianhu.reporting.v1.StrikeMeasureResponse
+	15, // 56: lianhu.reporting.v1.ReportingService.WaiveMeasure:output_type -> lianhu.reporting.v1.WaiveMeasureResponse
+	17, // 57: lianhu.reporting.v1.ReportingService.CloseResponse:output_type -> lianhu.reporting.v1.CloseResponseResponse
+	19, // 58: lianhu.reporting.v1.ReportingService.IssueBulletin:output_type -> lianhu.reporting.v1.IssueBulletinResponse
+	21, // 59: lianhu.reporting.v1.ReportingService.AcknowledgeBulletin:output_type -> lianhu.reporting.v1.AcknowledgeBulletinResponse
+	23, // 60: lianhu.reporting.v1.ReportingService.RecordAssessment:output_type -> lianhu.reporting.v1.RecordAssessmentResponse
+	25, // 61: lianhu.reporting.v1.ReportingService.ConcludeAssessment:output_type -> lianhu.reporting.v1.ConcludeAssessmentResponse
+	49, // [49:62] is the sub-list for method output_type
+	36, // [36:49] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_reporting_service_proto_init() }

@@ -44,7 +44,8 @@ type ReportingServiceClient interface {
 	// Custody: held by the station that serves the child's residence; never by the reporter. Clock: report.accept.
 	// The reporter's identity goes to the vault alone; the answer's standing names no reporter.
 	// Errors: SITUATION_UNKNOWN, SITUATION_NOT_REPORTABLE, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
-	// TIME_IN_FUTURE, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not refused.
+	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not
+	// refused, and so is a report that can name no child.
 	SubmitReport(ctx context.Context, in *SubmitReportRequest, opts ...grpc.CallOption) (*SubmitReportResponse, error)
 	// AcceptReport takes a report on, its own or one offered (受理). Callable by: station, police; as holder or offered unit.
 	// Custody: the caller holds it. Clock: report.response, or the clock of the state a running response is in.
@@ -71,15 +72,16 @@ type ReportingServiceClient interface {
 	// decided by another officer whose title makes a superior. Custody and clock: unchanged. Errors: OFFICER_REQUIRED, SUPERIOR_REQUIRED,
 	// GROUP_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	WaiveMeasure(ctx context.Context, in *WaiveMeasureRequest, opts ...grpc.CallOption) (*WaiveMeasureResponse, error)
-	// CloseResponse ends the emergency response once each group of measures is met or waived (处置完成). Callable by: station, police;
-	// as holder. Custody: unchanged. Clock: township.notice. Errors: RESPONSE_INCOMPLETE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// CloseResponse ends the emergency response once each group of measures is met or waived (处置完成). Where no child is known, an officer says
+	// why. Callable by: station, police; as holder. Custody: unchanged. Clock: township.notice. Errors: RESPONSE_INCOMPLETE, CHILD_REQUIRED,
+	// OFFICER_REQUIRED, FIELD_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	CloseResponse(ctx context.Context, in *CloseResponseRequest, opts ...grpc.CallOption) (*CloseResponseResponse, error)
 	// IssueBulletin tells the township of the child's residence (应急处置通报, policy R1.4). Callable by: station, police; as holder of the
 	// report. Custody: the bulletin is held by the caller and offered to the township; the report stays with the caller and waits.
 	// Clock: bulletin.acknowledge on both. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
 	IssueBulletin(ctx context.Context, in *IssueBulletinRequest, opts ...grpc.CallOption) (*IssueBulletinResponse, error)
-	// AcknowledgeBulletin takes the child over for assessment (通报签收). Callable by: township; as offered unit. Custody: bulletin and
-	// report are closed and an assessment opens that the township holds. Clock: assessment.start. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// AcknowledgeBulletin takes the children over for assessment (通报签收). Callable by: township; as offered unit. Custody: bulletin and
+	// report are closed and an assessment of each child opens that the township holds. Clock: assessment.start on each. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcknowledgeBulletin(ctx context.Context, in *AcknowledgeBulletinRequest, opts ...grpc.CallOption) (*AcknowledgeBulletinResponse, error)
 	// RecordAssessment adds findings (评估记录, policy R1.5). Callable by: township; the one responsible. Custody: the township holds it,
 	// again if the lead office had become holder. Clock: assessment.done from the first record. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
@@ -238,7 +240,8 @@ type ReportingServiceServer interface {
 	// Custody: held by the station that serves the child's residence; never by the reporter. Clock: report.accept.
 	// The reporter's identity goes to the vault alone; the answer's standing names no reporter.
 	// Errors: SITUATION_UNKNOWN, SITUATION_NOT_REPORTABLE, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
-	// TIME_IN_FUTURE, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not refused.
+	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not
+	// refused, and so is a report that can name no child.
 	SubmitReport(context.Context, *SubmitReportRequest) (*SubmitReportResponse, error)
 	// AcceptReport takes a report on, its own or one offered (受理). Callable by: station, police; as holder or offered unit.
 	// Custody: the caller holds it. Clock: report.response, or the clock of the state a running response is in.
@@ -265,15 +268,16 @@ type ReportingServiceServer interface {
 	// decided by another officer whose title makes a superior. Custody and clock: unchanged. Errors: OFFICER_REQUIRED, SUPERIOR_REQUIRED,
 	// GROUP_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	WaiveMeasure(context.Context, *WaiveMeasureRequest) (*WaiveMeasureResponse, error)
-	// CloseResponse ends the emergency response once each group of measures is met or waived (处置完成). Callable by: station, police;
-	// as holder. Custody: unchanged. Clock: township.notice. Errors: RESPONSE_INCOMPLETE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// CloseResponse ends the emergency response once each group of measures is met or waived (处置完成). Where no child is known, an officer says
+	// why. Callable by: station, police; as holder. Custody: unchanged. Clock: township.notice. Errors: RESPONSE_INCOMPLETE, CHILD_REQUIRED,
+	// OFFICER_REQUIRED, FIELD_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	CloseResponse(context.Context, *CloseResponseRequest) (*CloseResponseResponse, error)
 	// IssueBulletin tells the township of the child's residence (应急处置通报, policy R1.4). Callable by: station, police; as holder of the
 	// report. Custody: the bulletin is held by the caller and offered to the township; the report stays with the caller and waits.
 	// Clock: bulletin.acknowledge on both. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
 	IssueBulletin(context.Context, *IssueBulletinRequest) (*IssueBulletinResponse, error)
-	// AcknowledgeBulletin takes the child over for assessment (通报签收). Callable by: township; as offered unit. Custody: bulletin and
-	// report are closed and an assessment opens that the township holds. Clock: assessment.start. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// AcknowledgeBulletin takes the children over for assessment (通报签收). Callable by: township; as offered unit. Custody: bulletin and
+	// report are closed and an assessment of each child opens that the township holds. Clock: assessment.start on each. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcknowledgeBulletin(context.Context, *AcknowledgeBulletinRequest) (*AcknowledgeBulletinResponse, error)
 	// RecordAssessment adds findings (评估记录, policy R1.5). Callable by: township; the one responsible. Custody: the township holds it,
 	// again if the lead office had become holder. Clock: assessment.done from the first record. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.

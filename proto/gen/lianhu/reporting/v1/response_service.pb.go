@@ -42,9 +42,11 @@ type StartSearchRequest struct {
 	// Where the child was last seen, 1 to 200 characters.
 	LastSeenPlace string `protobuf:"bytes,6,opt,name=last_seen_place,json=lastSeenPlace,proto3" json:"last_seen_place,omitempty"`
 	// Clothes, marks, companions, 1 to 2000 characters.
-	Text          string `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Text string `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	// Provisional child who is missing; empty means the only one of the report, or a child nobody can name yet where it has none.
+	ProvisionalChildId string `protobuf:"bytes,8,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *StartSearchRequest) Reset() {
@@ -122,6 +124,13 @@ func (x *StartSearchRequest) GetLastSeenPlace() string {
 func (x *StartSearchRequest) GetText() string {
 	if x != nil {
 		return x.Text
+	}
+	return ""
+}
+
+func (x *StartSearchRequest) GetProvisionalChildId() string {
+	if x != nil {
+		return x.ProvisionalChildId
 	}
 	return ""
 }
@@ -488,7 +497,7 @@ type RequestPlacementRequest struct {
 	Kind Placement_Kind `protobuf:"varint,5,opt,name=kind,proto3,enum=lianhu.reporting.v1.Placement_Kind" json:"kind,omitempty"`
 	// What the carer must know, 1 to 2000 characters; no evidence of harm (policy R11).
 	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
-	// Provisional child to be placed; empty means the one the report was made about.
+	// Provisional child to be placed; empty means the only one of the report.
 	ProvisionalChildId string `protobuf:"bytes,7,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -1245,7 +1254,7 @@ var File_lianhu_reporting_v1_response_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_response_service_proto_rawDesc = "" +
 	"\n" +
-	"*lianhu/reporting/v1/response_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a#lianhu/reporting/v1/placement.proto\x1a lianhu/reporting/v1/report.proto\x1a lianhu/reporting/v1/search.proto\"\xe5\x02\n" +
+	"*lianhu/reporting/v1/response_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a#lianhu/reporting/v1/placement.proto\x1a lianhu/reporting/v1/report.proto\x1a lianhu/reporting/v1/search.proto\"\xa8\x03\n" +
 	"\x12StartSearchRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1255,7 +1264,8 @@ const file_lianhu_reporting_v1_response_service_proto_rawDesc = "" +
 	"\x0elast_seen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\n" +
 	"\xbaH\x03\xc8\x01\x01\xf0\xd2%\x05R\flastSeenTime\x126\n" +
 	"\x0flast_seen_place\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xd2%\x05R\rlastSeenPlace\x12\"\n" +
-	"\x04text\x18\a \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x05R\x04text\"\x93\x01\n" +
+	"\x04text\x18\a \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x05R\x04text\x12A\n" +
+	"\x14provisional_child_id\x18\b \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\x12provisionalChildId\"\x93\x01\n" +
 	"\x13StartSearchResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Search.StateB\x04\xf0\xd2%\x02R\x05state\"\xe0\x01\n" +

@@ -37,8 +37,8 @@ const (
 type ResponseServiceClient interface {
 	// StartSearch begins the quick search for a missing child, at once and without waiting for 24 hours (启动快速查找, policy R1.4). It records the
 	// measure that opens a search. Callable by: station, police; as holder of the report. Custody: the search is held by the caller; the report
-	// is unchanged. Clock: missing.search. Errors: UNDER_WAY, MEASURE_EXCLUDED, TIME_IN_FUTURE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the
-	// report).
+	// is unchanged. Clock: missing.search. Errors: UNDER_WAY (of the same child), CHILD_UNKNOWN, MEASURE_EXCLUDED, TIME_IN_FUTURE, STATE_FORBIDS,
+	// NOT_FOUND, ETAG_MISMATCH (of the report).
 	StartSearch(ctx context.Context, in *StartSearchRequest, opts ...grpc.CallOption) (*StartSearchResponse, error)
 	// RecordSearch records what was done to find the child (查找记录). Callable by: station, police; as holder or offered unit. Custody: the caller
 	// holds it. Clock: missing.search, from now. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
@@ -151,8 +151,8 @@ func (c *responseServiceClient) EndPlacement(ctx context.Context, in *EndPlaceme
 type ResponseServiceServer interface {
 	// StartSearch begins the quick search for a missing child, at once and without waiting for 24 hours (启动快速查找, policy R1.4). It records the
 	// measure that opens a search. Callable by: station, police; as holder of the report. Custody: the search is held by the caller; the report
-	// is unchanged. Clock: missing.search. Errors: UNDER_WAY, MEASURE_EXCLUDED, TIME_IN_FUTURE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the
-	// report).
+	// is unchanged. Clock: missing.search. Errors: UNDER_WAY (of the same child), CHILD_UNKNOWN, MEASURE_EXCLUDED, TIME_IN_FUTURE, STATE_FORBIDS,
+	// NOT_FOUND, ETAG_MISMATCH (of the report).
 	StartSearch(context.Context, *StartSearchRequest) (*StartSearchResponse, error)
 	// RecordSearch records what was done to find the child (查找记录). Callable by: station, police; as holder or offered unit. Custody: the caller
 	// holds it. Clock: missing.search, from now. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.

@@ -156,7 +156,7 @@ type Search struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Report it belongs to.
 	ReportId string `protobuf:"bytes,10,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
-	// Provisional child of the report.
+	// Child who is missing; empty while nobody can name it.
 	ProvisionalChildId string `protobuf:"bytes,11,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
 	// Unit that began to search.
 	StartUnit string `protobuf:"bytes,12,opt,name=start_unit,json=startUnit,proto3" json:"start_unit,omitempty"`

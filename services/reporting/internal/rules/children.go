@@ -1,0 +1,149 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/fault"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
+)
+
+// Children are those a report is about. A report stored when there could be only one names it in fields of its own alone.
+func Children(r *reportingv1.Report) []*reportingv1.ReportedChild {
+	if len(r.GetChildren()) == 0 && r.GetProvisionalChildId() != "" {
+		r.Children = []*reportingv1.ReportedChild{{ProvisionalChildId: r.GetProvisionalChildId(), ChildId: r.GetChildId(), AssessmentId: r.GetAssessmentId()}}
+	}
+	return r.GetChildren()
+}
+
+// described are the children of a submission, the first one first.
+func described(req *reportingv1.SubmitReportRequest) []*reportingv1.ChildDescription {
+	if req.GetChild() == nil {
+		return nil
+	}
+	first := &reportingv1.ChildDescription{Person: req.GetChild(), SchoolUnit: req.GetSchoolUnit()}
+	return append([]*reportingv1.ChildDescription{first}, req.GetFurtherChildren()...)
+}
+
+// checkChild refuses a description that cannot be true, and the same child twice. path is that of the description, school that of its school.
+func checkChild(d *district.District, path, school string, child *reportingv1.ChildDescription, others []string, now time.Time) error {
+	if err := checkPerson(path, child.GetPerson(), now); err != nil {
+		return err
+	}
+	if number := child.GetPerson().GetIdNumber(); number != "" && slices.Contains(others, number) {
+		field := path + ".id_number"
+		return fault.New(reportingv1.Reason_REASON_CHILD_PRESENT, field+": the report is about this child already", "field", field).
+			Field(field, "the report is about this child already")
+	}
+	return checkUnit(d, school, child.GetSchoolUnit(), now)
+}
+
+// checkChildren checks all children of a submission. The first one's fields stand in the request itself.
+func checkChildren(d *district.District, req *reportingv1.SubmitReportRequest, now time.Time) error {
+	var numbers []string
+	for i, child := range described(req) {
+		path, school := "child", "school_unit"
+		if i > 0 {
+			path = fmt.Sprintf("further_children[%d].person", i-1)
+			school = fmt.Sprintf("further_children[%d].school_unit", i-1)
+		}
+		if err := checkChild(d, path, school, child, numbers, now); err != nil {
+			return err
+		}
+		numbers = append(numbers, child.GetPerson().GetIdNumber())
+	}
+	return nil
+}
+
+// newChild makes the record of a described child and enters it in the report.
+func newChild(r *reportingv1.Report, child *reportingv1.ChildDescription, entry *reportingv1.ReportedChild) *reportingv1.ProvisionalChild {
+	person := proto.CloneOf(child.GetPerson())
+	complete(person)
+	r.Children = append(Children(r), entry)
+	if r.GetProvisionalChildId() == "" {
+		r.ProvisionalChildId = entry.GetProvisionalChildId()
+	}
+	return &reportingv1.ProvisionalChild{
+		Id: entry.GetProvisionalChildId(), MatterId: r.GetStanding().GetId(), Division: r.GetDivision(), Person: person, SchoolUnit: child.GetSchoolUnit(),
+	}
+}
+
+// AddChild enters a child found later. Where the township has begun to assess, the child's own assessment opens at once: nobody would open it
+// afterwards. Otherwise it is nil. present are the children the report has.
+func AddChild(d *district.District, r *reportingv1.Report, present []*reportingv1.ProvisionalChild, by Actor, req *reportingv1.AddChildRequest, id, assessmentID string, now time.Time) (*reportingv1.ProvisionalChild, *reportingv1.Assessment, error) {
+	var numbers []string
+	for _, child := range present {
+		numbers = append(numbers, child.GetPerson().GetIdNumber())
+	}
+	if err := checkChild(d, "child.person", "child.school_unit", req.GetChild(), numbers, now); err != nil {
+		return nil, nil, err
+	}
+	entry := &reportingv1.ReportedChild{ProvisionalChildId: id, Unit: by.Unit, Officer: by.Officer, Text: req.GetText(), AddTime: stamp(now)}
+	child := newChild(r, req.GetChild(), entry)
+	r.Flags = slices.DeleteFunc(r.GetFlags(), func(f reportingv1.Flag) bool { return f == reportingv1.Flag_FLAG_NO_CHILD_NAMED })
+	r.Flags = flagsInOrder(append(r.GetFlags(), flagsOfChild(d, r.GetSituations(), child.GetPerson(), eventTime(r.GetOccurTime(), r.GetDiscoverTime()))...))
+	if r.GetState() != reportingv1.Report_STATE_CLOSED {
+		return child, nil, nil
+	}
+	return child, assess(d, r, entry, r.GetBulletinId(), assessmentID, now), nil
+}
+
+// assess opens the assessment of one child of a report; the township of the child's residence holds it.
+func assess(d *district.District, r *reportingv1.Report, child *reportingv1.ReportedChild, bulletin, id string, now time.Time) *reportingv1.Assessment {
+	child.AssessmentId = id
+	if child.GetProvisionalChildId() == r.GetProvisionalChildId() {
+		r.AssessmentId = id
+	}
+	a := &reportingv1.Assessment{
+		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()},
+		State:    reportingv1.Assessment_STATE_OPEN, Division: r.GetDivision(),
+		ReportId: r.GetStanding().GetId(), BulletinId: bulletin, ProvisionalChildId: child.GetProvisionalChildId(), ChildId: child.GetChildId(),
+		Township: d.TownshipUnit(r.GetDivision()),
+	}
+	hold(d, a.Standing, a.GetTownship(), district.ClockAssessmentStart, now)
+	return a
+}
+
+// Bind writes who a child is into its report.
+func Bind(r *reportingv1.Report, provisional, child string) {
+	for _, entry := range Children(r) {
+		if entry.GetProvisionalChildId() == provisional {
+			entry.ChildId = child
+		}
+	}
+	if r.GetProvisionalChildId() == provisional {
+		r.ChildId = child
+	}
+}
+
+// childOf is the child of a report that a request is about: the one it names, or the only one there is.
+func childOf(r *reportingv1.Report, named string) (string, error) {
+	children := Children(r)
+	if named == "" && len(children) == 1 {
+		return children[0].GetProvisionalChildId(), nil
+	}
+	if slices.ContainsFunc(children, func(c *reportingv1.ReportedChild) bool { return c.GetProvisionalChildId() == named }) {
+		return named, nil
+	}
+	return "", fault.New(reportingv1.Reason_REASON_CHILD_UNKNOWN, "provisional_child_id: not a child of the report", "field", "provisional_child_id").
+		Field("provisional_child_id", "not a child of the report")
+}
+
+// nameless lets a response end without a child only when an officer answers for it, and with children only without such a word.
+func nameless(r *reportingv1.Report, by Actor, text string) error {
+	switch none := len(Children(r)) == 0; {
+	case none && text == "":
+		return fault.New(reportingv1.Reason_REASON_CHILD_REQUIRED, "no_child_text: add the child, or say why none was found", "field", "no_child_text").
+			Field("no_child_text", "add the child, or say why none was found")
+	case none && by.Officer == "":
+		return officerRequired()
+	case !none && text != "":
+		return fault.Invalid("no_child_text", "the report is about a child")
+	}
+	return nil
+}
