@@ -186,25 +186,26 @@ func (d *Desk) fold(ctx context.Context, c *command.Change, b *batch) error {
 	for _, incident := range found {
 		known[incident.GetIncidentNumber()] = command.Remember(d.Tables.Incidents, incident)
 	}
-	for _, number := range numbers {
-		if err := d.tellIncident(c, b, number, known[number], byNumber[number]); err != nil {
+	told := make([]*reportingv1.Incident, len(numbers))
+	for n, number := range numbers {
+		if told[n], err = d.tellIncident(c, b, number, known[number], byNumber[number]); err != nil {
 			return err
 		}
 	}
-	return nil
+	return d.seek(ctx, c, told...)
 }
 
-func (d *Desk) tellIncident(c *command.Change, b *batch, number string, loaded *command.Loaded[*reportingv1.Incident], updates []rules.Update) error {
+func (d *Desk) tellIncident(c *command.Change, b *batch, number string, loaded *command.Loaded[*reportingv1.Incident], updates []rules.Update) (*reportingv1.Incident, error) {
 	if loaded != nil {
 		what := rules.Fold(d.District, loaded.M, updates, c.Now)
 		if what == "" {
-			return nil
+			return loaded.M, nil
 		}
-		return loaded.Update(c, what, b.holders[loaded.M.GetContent().GetReportId()])
+		return loaded.M, loaded.Update(c, what, b.holders[loaded.M.GetContent().GetReportId()])
 	}
 	incident := rules.NewIncident(uuid.NewSHA1(incidentNamespace, []byte(number)).String(), number)
 	what := rules.Fold(d.District, incident, updates, c.Now)
-	return command.Insert(c, d.Tables.Incidents, incident, what, b.holders[incident.GetContent().GetReportId()])
+	return incident, command.Insert(c, d.Tables.Incidents, incident, what, b.holders[incident.GetContent().GetReportId()])
 }
 
 // count keeps on the source what it has sent.

@@ -3,8 +3,13 @@ package rpc
 import (
 	"context"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/row"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 )
@@ -42,6 +47,18 @@ func (s *Matters) AddChild(ctx context.Context, req *reportingv1.AddChildRequest
 				return "", err
 			}
 		}
+		running, err := s.searching(ctx, req.GetReportId())
+		if err != nil {
+			return "", err
+		}
+		for _, search := range running {
+			if loaded := command.Remember(s.Tables.Searches, search); rules.FoundOut(search, child.GetId()) {
+				if err := loaded.Update(c, "linked"); err != nil {
+					return "", err
+				}
+				break
+			}
+		}
 		return "child_added", command.Insert(c, s.Tables.Children, child, "created", r.GetStanding().GetHolder())
 	}, func(r *reportingv1.Report) *reportingv1.AddChildResponse {
 		return &reportingv1.AddChildResponse{Standing: r.GetStanding(), State: r.GetState(), ProvisionalChildId: added, AssessmentId: assessment}
@@ -71,10 +88,70 @@ func (s *Matters) LinkIncident(ctx context.Context, req *reportingv1.LinkInciden
 		if err := s.see(ctx, "report.read", s.Tables.Reports.Head(report)); err != nil {
 			return "", err
 		}
-		return rules.LinkIncident(s.District, i, by(ctx), req.GetReportId(), req.GetText(), c.Now)
+		what, err := rules.LinkIncident(s.District, i, by(ctx), req.GetReportId(), req.GetText(), c.Now)
+		if err != nil {
+			return "", err
+		}
+		return what, s.seek(ctx, c, i)
 	}, func(i *reportingv1.Incident) *reportingv1.LinkIncidentResponse {
 		return &reportingv1.LinkIncidentResponse{Standing: i.GetStanding(), State: i.GetState()}
 	})
+}
+
+// RaiseReport implements MatterService: incident linked, report, children and search made, all or nothing. Police who raise a report are kept in
+// the vault like whoever reports.
+func (s *Matters) RaiseReport(ctx context.Context, req *reportingv1.RaiseReportRequest) (*reportingv1.RaiseReportResponse, error) {
+	incident, err := row.Find(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = $1", req.GetIncidentNumber())
+	if err != nil {
+		return nil, err
+	}
+	caller := access.FromContext(ctx)
+	var report *reportingv1.Report
+	return update(ctx, s.Desk, req, s.Tables.Incidents, incident.GetStanding().GetId(), "incident.raise", func(c *command.Change, i *reportingv1.Incident) (string, error) {
+		made, children, err := rules.RaiseReport(s.District, i, by(ctx), req, c.ID, c.Now)
+		if err != nil {
+			return "", err
+		}
+		for _, child := range children {
+			if err := command.Insert(c, s.Tables.Children, child, "created", made.GetStanding().GetHolder()); err != nil {
+				return "", err
+			}
+		}
+		if err := s.seekRaised(ctx, c, i, made); err != nil {
+			return "", err
+		}
+		if err := command.Insert(c, s.Tables.Reports, made, "raised"); err != nil {
+			return "", err
+		}
+		report = made
+		if req.GetValidateOnly() {
+			return "linked", nil
+		}
+		return "linked", s.Vault.Put(ctx, report.GetStanding().GetId(), &reportingv1.ReporterRecord{
+			Unit: caller.Unit, System: caller.System, Officer: caller.Officer, ReceiveTime: timestamppb.New(c.Now),
+		})
+	}, func(i *reportingv1.Incident) *reportingv1.RaiseReportResponse {
+		return &reportingv1.RaiseReportResponse{
+			Standing: i.GetStanding(), State: i.GetState(), ReportStanding: report.GetStanding(), ReportState: report.GetState(),
+		}
+	})
+}
+
+// seekRaised lets the search of an incident go on as that of its new report, or begins the one the report calls for.
+func (s *Matters) seekRaised(ctx context.Context, c *command.Change, i *reportingv1.Incident, r *reportingv1.Report) error {
+	search, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Searches, seekID(i))
+	if fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
+		return s.seekAccepted(ctx, c, r)
+	}
+	if err != nil {
+		return err
+	}
+	loaded := command.Remember(s.Tables.Searches, search)
+	if !rules.Follow(search, i) {
+		return s.seekAccepted(ctx, c, r)
+	}
+	rules.Seek(s.District, r, []*reportingv1.Search{search}, by(ctx), c.ID, c.Now)
+	return loaded.Update(c, "linked")
 }
 
 // UnlinkIncident implements MatterService.
@@ -84,7 +161,11 @@ func (s *Matters) UnlinkIncident(ctx context.Context, req *reportingv1.UnlinkInc
 		return nil, err
 	}
 	return update(ctx, s.Desk, req, s.Tables.Incidents, incident.GetStanding().GetId(), "incident.link", func(c *command.Change, i *reportingv1.Incident) (string, error) {
-		return rules.UnlinkIncident(s.District, i, req.GetReportId(), req.GetText(), c.Now)
+		what, err := rules.UnlinkIncident(s.District, i, req.GetReportId(), req.GetText(), c.Now)
+		if err != nil {
+			return "", err
+		}
+		return what, s.seek(ctx, c, i)
 	}, func(i *reportingv1.Incident) *reportingv1.UnlinkIncidentResponse {
 		return &reportingv1.UnlinkIncidentResponse{Standing: i.GetStanding(), State: i.GetState()}
 	})

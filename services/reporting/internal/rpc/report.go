@@ -51,7 +51,10 @@ func (s *Commands) SubmitReport(ctx context.Context, req *reportingv1.SubmitRepo
 // AcceptReport implements ReportingService.
 func (s *Commands) AcceptReport(ctx context.Context, req *reportingv1.AcceptReportRequest) (*reportingv1.AcceptReportResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.accept", func(c *command.Change, r *reportingv1.Report) (string, error) {
-		return "accepted", rules.Accept(s.District, r, by(ctx), c.Now)
+		if err := rules.Accept(s.District, r, by(ctx), c.Now); err != nil {
+			return "", err
+		}
+		return "accepted", s.seekAccepted(ctx, c, r)
 	}, func(r *reportingv1.Report) *reportingv1.AcceptReportResponse {
 		return &reportingv1.AcceptReportResponse{Standing: r.GetStanding(), State: r.GetState()}
 	})
@@ -78,7 +81,10 @@ func (s *Commands) DeclineTransfer(ctx context.Context, req *reportingv1.Decline
 // AddSituation implements ReportingService.
 func (s *Commands) AddSituation(ctx context.Context, req *reportingv1.AddSituationRequest) (*reportingv1.AddSituationResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.measure", func(c *command.Change, r *reportingv1.Report) (string, error) {
-		return "situation_added", rules.AddSituation(s.District, r, by(ctx), req.GetSituation(), req.GetText(), c.Now)
+		if err := rules.AddSituation(s.District, r, by(ctx), req.GetSituation(), req.GetText(), c.Now); err != nil {
+			return "", err
+		}
+		return "situation_added", s.seekAccepted(ctx, c, r)
 	}, func(r *reportingv1.Report) *reportingv1.AddSituationResponse {
 		return &reportingv1.AddSituationResponse{Standing: r.GetStanding(), State: r.GetState()}
 	})

@@ -166,7 +166,7 @@ func TestASearchRunsOnWhenTheResponseIsClosed(t *testing.T) {
 		_, err := h.do(station).AcceptReport(by, &reportingv1.AcceptReportRequest{RequestId: id(), ReportId: report})
 		return err
 	})
-	search := h.searching(report)
+	search := h.whole(report).GetSearches()[0].GetStanding().GetId() // begun by accepting
 	must(t, func() error {
 		_, err := h.do(station).CloseResponse(by, &reportingv1.CloseResponseRequest{RequestId: id(), ReportId: report})
 		return err

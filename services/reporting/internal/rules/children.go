@@ -43,21 +43,31 @@ func checkChild(d *district.District, path, school string, child *reportingv1.Ch
 	return checkUnit(d, school, child.GetSchoolUnit(), now)
 }
 
-// checkChildren checks all children of a submission. The first one's fields stand in the request itself.
-func checkChildren(d *district.District, req *reportingv1.SubmitReportRequest, now time.Time) error {
+// checkChildren checks all children somebody describes. paths gives where the person and the school of each stand in the request.
+func checkChildren(d *district.District, children []*reportingv1.ChildDescription, paths func(int) (person, school string), now time.Time) error {
 	var numbers []string
-	for i, child := range described(req) {
-		path, school := "child", "school_unit"
-		if i > 0 {
-			path = fmt.Sprintf("further_children[%d].person", i-1)
-			school = fmt.Sprintf("further_children[%d].school_unit", i-1)
-		}
-		if err := checkChild(d, path, school, child, numbers, now); err != nil {
+	for i, child := range children {
+		person, school := paths(i)
+		if err := checkChild(d, person, school, child, numbers, now); err != nil {
 			return err
 		}
 		numbers = append(numbers, child.GetPerson().GetIdNumber())
 	}
 	return nil
+}
+
+// enter makes the records of the children a new report names, and flags what is odd about it.
+func enter(d *district.District, r *reportingv1.Report, described []*reportingv1.ChildDescription, id func(string) string, now time.Time) []*reportingv1.ProvisionalChild {
+	var children []*reportingv1.ProvisionalChild
+	for i, child := range described {
+		word := "child"
+		if i > 0 {
+			word = fmt.Sprintf("child.%d", i)
+		}
+		children = append(children, newChild(r, child, &reportingv1.ReportedChild{ProvisionalChildId: id(word)}))
+	}
+	r.Flags = flags(d, r, children, now)
+	return children
 }
 
 // newChild makes the record of a described child and enters it in the report.

@@ -84,7 +84,7 @@ func TestAReportTakesLegalStepsOnly(t *testing.T) {
 					var opened []*reportingv1.Assessment
 					opened, refusal = rules.Acknowledge(d, b, r, by, ids, now)
 					for _, a := range opened {
-						enter(rt, assessed, a)
+						noteAssessment(rt, assessed, a)
 					}
 				}
 			case 8:
@@ -100,7 +100,7 @@ func TestAReportTakesLegalStepsOnly(t *testing.T) {
 				}
 				children++
 				if opened != nil {
-					enter(rt, assessed, opened)
+					noteAssessment(rt, assessed, opened)
 				}
 			}
 			checkReport(rt, before, r, refusal, now)
@@ -128,8 +128,8 @@ func someChild() *reportingv1.ChildDescription {
 	return &reportingv1.ChildDescription{Person: &personv1.Person{Name: "陆小溪", NoIdNumberReason: personv1.NoIdNumberReason_NO_ID_NUMBER_REASON_UNKNOWN_IDENTITY}}
 }
 
-// enter notes an assessment that was opened: the township holds it, and its child had none.
-func enter(rt *rapid.T, assessed map[string]string, a *reportingv1.Assessment) {
+// noteAssessment notes an assessment that was opened: the township holds it, and its child had none.
+func noteAssessment(rt *rapid.T, assessed map[string]string, a *reportingv1.Assessment) {
 	rt.Helper()
 	if assessed[a.GetProvisionalChildId()] != "" || a.GetStanding().GetHolder() != township || a.GetStanding().GetDeadline() == nil || a.GetBulletinId() == "" {
 		rt.Fatalf("opened %v", a)

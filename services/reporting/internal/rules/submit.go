@@ -41,7 +41,12 @@ func CheckSubmission(d *district.District, req *reportingv1.SubmitReportRequest,
 			return err
 		}
 	}
-	return checkChildren(d, req, now)
+	return checkChildren(d, described(req), func(i int) (string, string) {
+		if i == 0 {
+			return "child", "school_unit" // the first one's fields stand in the request itself
+		}
+		return fmt.Sprintf("further_children[%d].person", i-1), fmt.Sprintf("further_children[%d].school_unit", i-1)
+	}, now)
 }
 
 // NewReport makes the report and the provisional children of a checked submission. The station that serves their residence holds the report
@@ -59,15 +64,7 @@ func NewReport(d *district.District, req *reportingv1.SubmitReportRequest, id fu
 		OccurPlace:    req.GetOccurPlace(),
 		Narrative:     req.GetNarrative(),
 	}
-	var children []*reportingv1.ProvisionalChild
-	for i, child := range described(req) {
-		word := "child"
-		if i > 0 {
-			word = fmt.Sprintf("child.%d", i)
-		}
-		children = append(children, newChild(report, child, &reportingv1.ReportedChild{ProvisionalChildId: id(word)}))
-	}
-	report.Flags = flags(d, report, children, now)
+	children := enter(d, report, described(req), id, now)
 	hold(d, report.Standing, d.StationFor(report.Division), district.ClockReportAccept, now)
 	return report, children
 }

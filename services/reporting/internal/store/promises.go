@@ -29,6 +29,10 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 		{Promise: promise.NoUnownedMoment, Name: "child.assessed", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM assessment a WHERE (a.report_id, a.provisional_child_id) = (r.id, c.id)))
 			FROM provisional_child c JOIN report r ON r.id = c.matter_id WHERE r.state = 6`},
+		{Promise: promise.NoUnownedMoment, Name: "search.linked", SQL: `
+			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM incident i
+				WHERE i.incident_number = s.incident_number AND i.matter_id IS NOT DISTINCT FROM s.report_id))
+			FROM search s WHERE s.state = 1 AND s.incident_number IS NOT NULL`},
 		{Promise: promise.NoLookWithoutAReason, Name: "reporter.anonymous", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE i.caller NOT LIKE 'reporter/%'
 				OR EXISTS (SELECT FROM audit a WHERE a.request_id = i.request_id AND a.method = i.method AND a.unit NOT LIKE 'reporter/%'))

@@ -103,6 +103,7 @@ func NewTables() *Tables {
 		Searches: row.NewTable("search", "search",
 			search{Name: "report_id", Path: "report_id", Type: "uuid"},
 			search{Name: "provisional_child_id", Path: "provisional_child_id", Type: "uuid"},
+			search{Name: "incident_number", Path: "incident_number"},
 		),
 		Placements: row.NewTable("placement", "placement",
 			placement{Name: "report_id", Path: "report_id", Type: "uuid"},

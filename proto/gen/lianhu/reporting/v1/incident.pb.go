@@ -214,6 +214,9 @@ func (IncidentContent_Status) EnumDescriptor() ([]byte, []int) {
 // time it was first received. A kept deadline that lies between the source time and the receiving of some late update, both included, is
 // marked overdue_while_link_down: what the source knew before the deadline did not reach us before it. Whatever the order of the updates, the
 // marks are the same; whether an update's fields stand does not matter. The source's clock is taken as it is: a wrong one shows as its skew.
+//
+// Missing children: the commit in which the incident, open or linked, first tells of a missing child also begins a Search, under its own clock
+// and held by the station of the incident's division. One incident begins one search; later updates do not end it.
 type Incident struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the incident stands.

@@ -647,6 +647,197 @@ func (x *LinkIncidentResponse) GetState() Incident_State {
 	return Incident_STATE_UNSPECIFIED
 }
 
+// RaiseReportRequest says what the incident tells of a child.
+type RaiseReportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Number the dispatch centre gave.
+	IncidentNumber string `protobuf:"bytes,4,opt,name=incident_number,json=incidentNumber,proto3" json:"incident_number,omitempty"`
+	// Children as far as known, at most 10; none where the incident tells of a child nobody can name.
+	Children []*ChildDescription `protobuf:"bytes,5,rep,name=children,proto3" json:"children,omitempty"`
+	// Division where the children live, 12 digits; empty means that of the incident, which must be known then (居住地).
+	ResidenceDivision string `protobuf:"bytes,6,opt,name=residence_division,json=residenceDivision,proto3" json:"residence_division,omitempty"`
+	// Codes of the situations, 1 to 9, also of those only police find (policy R1.4).
+	Situations []string `protobuf:"bytes,7,rep,name=situations,proto3" json:"situations,omitempty"`
+	// When it happened; absent when not known; not in the future.
+	OccurTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	// What is known, 1 to 4000 characters (情况说明).
+	Narrative     string `protobuf:"bytes,9,opt,name=narrative,proto3" json:"narrative,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaiseReportRequest) Reset() {
+	*x = RaiseReportRequest{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaiseReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaiseReportRequest) ProtoMessage() {}
+
+func (x *RaiseReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaiseReportRequest.ProtoReflect.Descriptor instead.
+func (*RaiseReportRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RaiseReportRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RaiseReportRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RaiseReportRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RaiseReportRequest) GetIncidentNumber() string {
+	if x != nil {
+		return x.IncidentNumber
+	}
+	return ""
+}
+
+func (x *RaiseReportRequest) GetChildren() []*ChildDescription {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
+func (x *RaiseReportRequest) GetResidenceDivision() string {
+	if x != nil {
+		return x.ResidenceDivision
+	}
+	return ""
+}
+
+func (x *RaiseReportRequest) GetSituations() []string {
+	if x != nil {
+		return x.Situations
+	}
+	return nil
+}
+
+func (x *RaiseReportRequest) GetOccurTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurTime
+	}
+	return nil
+}
+
+func (x *RaiseReportRequest) GetNarrative() string {
+	if x != nil {
+		return x.Narrative
+	}
+	return ""
+}
+
+// RaiseReportResponse is where incident and report stand.
+type RaiseReportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the incident stands after the call.
+	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the incident.
+	State Incident_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Incident_State" json:"state,omitempty"`
+	// Where the report stands.
+	ReportStanding *v11.Standing `protobuf:"bytes,3,opt,name=report_standing,json=reportStanding,proto3" json:"report_standing,omitempty"`
+	// State of the report.
+	ReportState   Report_State `protobuf:"varint,4,opt,name=report_state,json=reportState,proto3,enum=lianhu.reporting.v1.Report_State" json:"report_state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaiseReportResponse) Reset() {
+	*x = RaiseReportResponse{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaiseReportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaiseReportResponse) ProtoMessage() {}
+
+func (x *RaiseReportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaiseReportResponse.ProtoReflect.Descriptor instead.
+func (*RaiseReportResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RaiseReportResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *RaiseReportResponse) GetState() Incident_State {
+	if x != nil {
+		return x.State
+	}
+	return Incident_STATE_UNSPECIFIED
+}
+
+func (x *RaiseReportResponse) GetReportStanding() *v11.Standing {
+	if x != nil {
+		return x.ReportStanding
+	}
+	return nil
+}
+
+func (x *RaiseReportResponse) GetReportState() Report_State {
+	if x != nil {
+		return x.ReportState
+	}
+	return Report_STATE_UNSPECIFIED
+}
+
 // UnlinkIncidentRequest names incident and report.
 type UnlinkIncidentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -668,7 +859,7 @@ type UnlinkIncidentRequest struct {
 
 func (x *UnlinkIncidentRequest) Reset() {
 	*x = UnlinkIncidentRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +871,7 @@ func (x *UnlinkIncidentRequest) String() string {
 func (*UnlinkIncidentRequest) ProtoMessage() {}
 
 func (x *UnlinkIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +884,7 @@ func (x *UnlinkIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlinkIncidentRequest.ProtoReflect.Descriptor instead.
 func (*UnlinkIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UnlinkIncidentRequest) GetRequestId() string {
@@ -751,7 +942,7 @@ type UnlinkIncidentResponse struct {
 
 func (x *UnlinkIncidentResponse) Reset() {
 	*x = UnlinkIncidentResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +954,7 @@ func (x *UnlinkIncidentResponse) String() string {
 func (*UnlinkIncidentResponse) ProtoMessage() {}
 
 func (x *UnlinkIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +967,7 @@ func (x *UnlinkIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlinkIncidentResponse.ProtoReflect.Descriptor instead.
 func (*UnlinkIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UnlinkIncidentResponse) GetStanding() *v11.Standing {
@@ -849,7 +1040,27 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x96\x01\n" +
 	"\x14LinkIncidentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
-	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\"\x9a\x02\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\"\x8c\x04\n" +
+	"\x12RaiseReportRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x126\n" +
+	"\x0fincident_number\x18\x04 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18<\xf0\xd2%\x02R\x0eincidentNumber\x12O\n" +
+	"\bchildren\x18\x05 \x03(\v2%.lianhu.reporting.v1.ChildDescriptionB\f\xbaH\x05\x92\x01\x02\x10\n" +
+	"\xf0\xd2%\x04R\bchildren\x12H\n" +
+	"\x12residence_division\x18\x06 \x01(\tB\x19\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$\xf0\xd2%\x04R\x11residenceDivision\x128\n" +
+	"\n" +
+	"situations\x18\a \x03(\tB\x18\xbaH\x11\x92\x01\x0e\b\x01\x10\t\x18\x01\"\x06r\x04\x10\x01\x18<\xf0\xd2%\x05R\n" +
+	"situations\x12?\n" +
+	"\n" +
+	"occur_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x05R\toccurTime\x12,\n" +
+	"\tnarrative\x18\t \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xa0\x1f\xf0\xd2%\x05R\tnarrative\"\xad\x02\n" +
+	"\x13RaiseReportResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\x12J\n" +
+	"\x0freport_standing\x18\x03 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\x0ereportStanding\x12J\n" +
+	"\freport_state\x18\x04 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\vreportState\"\x9a\x02\n" +
 	"\x15UnlinkIncidentRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -860,7 +1071,7 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x98\x01\n" +
 	"\x16UnlinkIncidentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
-	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\xd0\a\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\x9d\t\n" +
 	"\rMatterService\x12\xde\x01\n" +
 	"\rIdentifyChild\x12).lianhu.reporting.v1.IdentifyChildRequest\x1a*.lianhu.reporting.v1.IdentifyChildResponse\"v\xea\xd2%&\n" +
 	"\x0ereport.correct\x1a\x14provisional_child_id\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/reporting/provisionalChildren/{provisional_child_id}:identify\x12\xaf\x01\n" +
@@ -869,7 +1080,9 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\rCorrectReport\x12).lianhu.reporting.v1.CorrectReportRequest\x1a*.lianhu.reporting.v1.CorrectReportResponse\"S\xea\xd2%\x1b\n" +
 	"\x0ereport.correct\x1a\treport_id\x82\xd3\xe4\x93\x02.:\x01*\")/v1/reporting/reports/{report_id}:correct\x12\xb1\x01\n" +
 	"\fLinkIncident\x12(.lianhu.reporting.v1.LinkIncidentRequest\x1a).lianhu.reporting.v1.LinkIncidentResponse\"L\xea\xd2%\x0f\n" +
-	"\rincident.link\x82\xd3\xe4\x93\x023:\x01*\"./v1/reporting/incidents/{incident_number}:link\x12\xb9\x01\n" +
+	"\rincident.link\x82\xd3\xe4\x93\x023:\x01*\"./v1/reporting/incidents/{incident_number}:link\x12\xca\x01\n" +
+	"\vRaiseReport\x12'.lianhu.reporting.v1.RaiseReportRequest\x1a(.lianhu.reporting.v1.RaiseReportResponse\"h\xea\xd2%$\n" +
+	"\x0eincident.raise\x12\x12residence_division\x82\xd3\xe4\x93\x02::\x01*\"5/v1/reporting/incidents/{incident_number}:raiseReport\x12\xb9\x01\n" +
 	"\x0eUnlinkIncident\x12*.lianhu.reporting.v1.UnlinkIncidentRequest\x1a+.lianhu.reporting.v1.UnlinkIncidentResponse\"N\xea\xd2%\x0f\n" +
 	"\rincident.link\x82\xd3\xe4\x93\x025:\x01*\"0/v1/reporting/incidents/{incident_number}:unlinkBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
@@ -885,7 +1098,7 @@ func file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_matter_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_matter_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_lianhu_reporting_v1_matter_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_lianhu_reporting_v1_matter_service_proto_goTypes = []any{
 	(*IdentifyChildRequest)(nil),   // 0: lianhu.reporting.v1.IdentifyChildRequest
 	(*IdentifyChildResponse)(nil),  // 1: lianhu.reporting.v1.IdentifyChildResponse
@@ -895,42 +1108,52 @@ var file_lianhu_reporting_v1_matter_service_proto_goTypes = []any{
 	(*CorrectReportResponse)(nil),  // 5: lianhu.reporting.v1.CorrectReportResponse
 	(*LinkIncidentRequest)(nil),    // 6: lianhu.reporting.v1.LinkIncidentRequest
 	(*LinkIncidentResponse)(nil),   // 7: lianhu.reporting.v1.LinkIncidentResponse
-	(*UnlinkIncidentRequest)(nil),  // 8: lianhu.reporting.v1.UnlinkIncidentRequest
-	(*UnlinkIncidentResponse)(nil), // 9: lianhu.reporting.v1.UnlinkIncidentResponse
-	(*v1.Person)(nil),              // 10: lianhu.person.v1.Person
-	(*ChildDescription)(nil),       // 11: lianhu.reporting.v1.ChildDescription
-	(*v11.Standing)(nil),           // 12: lianhu.custody.v1.Standing
-	(Report_State)(0),              // 13: lianhu.reporting.v1.Report.State
-	(*timestamppb.Timestamp)(nil),  // 14: google.protobuf.Timestamp
-	(Incident_State)(0),            // 15: lianhu.reporting.v1.Incident.State
+	(*RaiseReportRequest)(nil),     // 8: lianhu.reporting.v1.RaiseReportRequest
+	(*RaiseReportResponse)(nil),    // 9: lianhu.reporting.v1.RaiseReportResponse
+	(*UnlinkIncidentRequest)(nil),  // 10: lianhu.reporting.v1.UnlinkIncidentRequest
+	(*UnlinkIncidentResponse)(nil), // 11: lianhu.reporting.v1.UnlinkIncidentResponse
+	(*v1.Person)(nil),              // 12: lianhu.person.v1.Person
+	(*ChildDescription)(nil),       // 13: lianhu.reporting.v1.ChildDescription
+	(*v11.Standing)(nil),           // 14: lianhu.custody.v1.Standing
+	(Report_State)(0),              // 15: lianhu.reporting.v1.Report.State
+	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
+	(Incident_State)(0),            // 17: lianhu.reporting.v1.Incident.State
 }
 var file_lianhu_reporting_v1_matter_service_proto_depIdxs = []int32{
-	10, // 0: lianhu.reporting.v1.IdentifyChildRequest.person:type_name -> lianhu.person.v1.Person
-	11, // 1: lianhu.reporting.v1.AddChildRequest.child:type_name -> lianhu.reporting.v1.ChildDescription
-	12, // 2: lianhu.reporting.v1.AddChildResponse.standing:type_name -> lianhu.custody.v1.Standing
-	13, // 3: lianhu.reporting.v1.AddChildResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	14, // 4: lianhu.reporting.v1.CorrectReportRequest.occur_time:type_name -> google.protobuf.Timestamp
-	12, // 5: lianhu.reporting.v1.CorrectReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	13, // 6: lianhu.reporting.v1.CorrectReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	12, // 7: lianhu.reporting.v1.LinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	15, // 8: lianhu.reporting.v1.LinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	12, // 9: lianhu.reporting.v1.UnlinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	15, // 10: lianhu.reporting.v1.UnlinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	0,  // 11: lianhu.reporting.v1.MatterService.IdentifyChild:input_type -> lianhu.reporting.v1.IdentifyChildRequest
-	2,  // 12: lianhu.reporting.v1.MatterService.AddChild:input_type -> lianhu.reporting.v1.AddChildRequest
-	4,  // 13: lianhu.reporting.v1.MatterService.CorrectReport:input_type -> lianhu.reporting.v1.CorrectReportRequest
-	6,  // 14: lianhu.reporting.v1.MatterService.LinkIncident:input_type -> lianhu.reporting.v1.LinkIncidentRequest
-	8,  // 15: lianhu.reporting.v1.MatterService.UnlinkIncident:input_type -> lianhu.reporting.v1.UnlinkIncidentRequest
-	1,  // 16: lianhu.reporting.v1.MatterService.IdentifyChild:output_type -> lianhu.reporting.v1.IdentifyChildResponse
-	3,  // 17: lianhu.reporting.v1.MatterService.AddChild:output_type -> lianhu.reporting.v1.AddChildResponse
-	5,  // 18: lianhu.reporting.v1.MatterService.CorrectReport:output_type -> lianhu.reporting.v1.CorrectReportResponse
-	7,  // 19: lianhu.reporting.v1.MatterService.LinkIncident:output_type -> lianhu.reporting.v1.LinkIncidentResponse
-	9,  // 20: lianhu.reporting.v1.MatterService.UnlinkIncident:output_type -> lianhu.reporting.v1.UnlinkIncidentResponse
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	12, // 0: lianhu.reporting.v1.IdentifyChildRequest.person:type_name -> lianhu.person.v1.Person
+	13, // 1: lianhu.reporting.v1.AddChildRequest.child:type_name -> lianhu.reporting.v1.ChildDescription
+	14, // 2: lianhu.reporting.v1.AddChildResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 3: lianhu.reporting.v1.AddChildResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	16, // 4: lianhu.reporting.v1.CorrectReportRequest.occur_time:type_name -> google.protobuf.Timestamp
+	14, // 5: lianhu.reporting.v1.CorrectReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 6: lianhu.reporting.v1.CorrectReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	14, // 7: lianhu.reporting.v1.LinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	17, // 8: lianhu.reporting.v1.LinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	13, // 9: lianhu.reporting.v1.RaiseReportRequest.children:type_name -> lianhu.reporting.v1.ChildDescription
+	16, // 10: lianhu.reporting.v1.RaiseReportRequest.occur_time:type_name -> google.protobuf.Timestamp
+	14, // 11: lianhu.reporting.v1.RaiseReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	17, // 12: lianhu.reporting.v1.RaiseReportResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	14, // 13: lianhu.reporting.v1.RaiseReportResponse.report_standing:type_name -> lianhu.custody.v1.Standing
+	15, // 14: lianhu.reporting.v1.RaiseReportResponse.report_state:type_name -> lianhu.reporting.v1.Report.State
+	14, // 15: lianhu.reporting.v1.UnlinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	17, // 16: lianhu.reporting.v1.UnlinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	0,  // 17: lianhu.reporting.v1.MatterService.IdentifyChild:input_type -> lianhu.reporting.v1.IdentifyChildRequest
+	2,  // 18: lianhu.reporting.v1.MatterService.AddChild:input_type -> lianhu.reporting.v1.AddChildRequest
+	4,  // 19: lianhu.reporting.v1.MatterService.CorrectReport:input_type -> lianhu.reporting.v1.CorrectReportRequest
+	6,  // 20: lianhu.reporting.v1.MatterService.LinkIncident:input_type -> lianhu.reporting.v1.LinkIncidentRequest
+	8,  // 21: lianhu.reporting.v1.MatterService.RaiseReport:input_type -> lianhu.reporting.v1.RaiseReportRequest
+	10, // 22: lianhu.reporting.v1.MatterService.UnlinkIncident:input_type -> lianhu.reporting.v1.UnlinkIncidentRequest
+	1,  // 23: lianhu.reporting.v1.MatterService.IdentifyChild:output_type -> lianhu.reporting.v1.IdentifyChildResponse
+	3,  // 24: lianhu.reporting.v1.MatterService.AddChild:output_type -> lianhu.reporting.v1.AddChildResponse
+	5,  // 25: lianhu.reporting.v1.MatterService.CorrectReport:output_type -> lianhu.reporting.v1.CorrectReportResponse
+	7,  // 26: lianhu.reporting.v1.MatterService.LinkIncident:output_type -> lianhu.reporting.v1.LinkIncidentResponse
+	9,  // 27: lianhu.reporting.v1.MatterService.RaiseReport:output_type -> lianhu.reporting.v1.RaiseReportResponse
+	11, // 28: lianhu.reporting.v1.MatterService.UnlinkIncident:output_type -> lianhu.reporting.v1.UnlinkIncidentResponse
+	23, // [23:29] is the sub-list for method output_type
+	17, // [17:23] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_matter_service_proto_init() }
@@ -946,7 +1169,7 @@ func file_lianhu_reporting_v1_matter_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_matter_service_proto_rawDesc), len(file_lianhu_reporting_v1_matter_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

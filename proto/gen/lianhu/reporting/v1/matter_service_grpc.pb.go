@@ -23,6 +23,7 @@ const (
 	MatterService_AddChild_FullMethodName       = "/lianhu.reporting.v1.MatterService/AddChild"
 	MatterService_CorrectReport_FullMethodName  = "/lianhu.reporting.v1.MatterService/CorrectReport"
 	MatterService_LinkIncident_FullMethodName   = "/lianhu.reporting.v1.MatterService/LinkIncident"
+	MatterService_RaiseReport_FullMethodName    = "/lianhu.reporting.v1.MatterService/RaiseReport"
 	MatterService_UnlinkIncident_FullMethodName = "/lianhu.reporting.v1.MatterService/UnlinkIncident"
 )
 
@@ -50,6 +51,13 @@ type MatterServiceClient interface {
 	// involved or territorial unit of both. Custody: nobody's any more; the report carries the incident on. Clock: none. Errors: LINK_PRESENT,
 	// NOT_FOUND, ETAG_MISMATCH.
 	LinkIncident(ctx context.Context, in *LinkIncidentRequest, opts ...grpc.CallOption) (*LinkIncidentResponse, error)
+	// RaiseReport makes a report out of an incident that tells of a child nobody reported (由警情提出报告, policies R1.4 and R3.4), and links it.
+	// Callable by: station, police; as holder or offered unit of the open incident; of one that dispatch has closed, the unit that handles its
+	// division, or the bureau. Custody: the report is held by the caller and accepted, as police need no report to act; the incident is nobody's any
+	// more; a search for a missing child begins, or goes on. Clock: report.response; missing.search on a search. Errors: SITUATION_UNKNOWN,
+	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED,
+	// TIME_IN_FUTURE, FIELD_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the incident).
+	RaiseReport(ctx context.Context, in *RaiseReportRequest, opts ...grpc.CallOption) (*RaiseReportResponse, error)
 	// UnlinkIncident strikes out a link made by mistake; it stays readable (划销关联). What dispatch itself linked is dispatch's to change. Callable by:
 	// station, police; as involved or territorial unit. Custody: with no link left, the station of the incident's division holds it again. Clock:
 	// incident.handle. Errors: LINK_UNKNOWN, NOT_FOUND, ETAG_MISMATCH.
@@ -104,6 +112,16 @@ func (c *matterServiceClient) LinkIncident(ctx context.Context, in *LinkIncident
 	return out, nil
 }
 
+func (c *matterServiceClient) RaiseReport(ctx context.Context, in *RaiseReportRequest, opts ...grpc.CallOption) (*RaiseReportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RaiseReportResponse)
+	err := c.cc.Invoke(ctx, MatterService_RaiseReport_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *matterServiceClient) UnlinkIncident(ctx context.Context, in *UnlinkIncidentRequest, opts ...grpc.CallOption) (*UnlinkIncidentResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(UnlinkIncidentResponse)
@@ -138,6 +156,13 @@ type MatterServiceServer interface {
 	// involved or territorial unit of both. Custody: nobody's any more; the report carries the incident on. Clock: none. Errors: LINK_PRESENT,
 	// NOT_FOUND, ETAG_MISMATCH.
 	LinkIncident(context.Context, *LinkIncidentRequest) (*LinkIncidentResponse, error)
+	// RaiseReport makes a report out of an incident that tells of a child nobody reported (由警情提出报告, policies R1.4 and R3.4), and links it.
+	// Callable by: station, police; as holder or offered unit of the open incident; of one that dispatch has closed, the unit that handles its
+	// division, or the bureau. Custody: the report is held by the caller and accepted, as police need no report to act; the incident is nobody's any
+	// more; a search for a missing child begins, or goes on. Clock: report.response; missing.search on a search. Errors: SITUATION_UNKNOWN,
+	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED,
+	// TIME_IN_FUTURE, FIELD_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the incident).
+	RaiseReport(context.Context, *RaiseReportRequest) (*RaiseReportResponse, error)
 	// UnlinkIncident strikes out a link made by mistake; it stays readable (划销关联). What dispatch itself linked is dispatch's to change. Callable by:
 	// station, police; as involved or territorial unit. Custody: with no link left, the station of the incident's division holds it again. Clock:
 	// incident.handle. Errors: LINK_UNKNOWN, NOT_FOUND, ETAG_MISMATCH.
@@ -163,6 +188,9 @@ func (UnimplementedMatterServiceServer) CorrectReport(context.Context, *CorrectR
 }
 func (UnimplementedMatterServiceServer) LinkIncident(context.Context, *LinkIncidentRequest) (*LinkIncidentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LinkIncident not implemented")
+}
+func (UnimplementedMatterServiceServer) RaiseReport(context.Context, *RaiseReportRequest) (*RaiseReportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RaiseReport not implemented")
 }
 func (UnimplementedMatterServiceServer) UnlinkIncident(context.Context, *UnlinkIncidentRequest) (*UnlinkIncidentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UnlinkIncident not implemented")
@@ -260,6 +288,24 @@ func _MatterService_LinkIncident_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MatterService_RaiseReport_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RaiseReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MatterServiceServer).RaiseReport(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MatterService_RaiseReport_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MatterServiceServer).RaiseReport(ctx, req.(*RaiseReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MatterService_UnlinkIncident_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(UnlinkIncidentRequest)
 	if err := dec(in); err != nil {
@@ -300,6 +346,10 @@ var MatterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "LinkIncident",
 			Handler:    _MatterService_LinkIncident_Handler,
+		},
+		{
+			MethodName: "RaiseReport",
+			Handler:    _MatterService_RaiseReport_Handler,
 		},
 		{
 			MethodName: "UnlinkIncident",

@@ -48,7 +48,8 @@ type ReportingServiceClient interface {
 	// refused, and so is a report that can name no child.
 	SubmitReport(ctx context.Context, in *SubmitReportRequest, opts ...grpc.CallOption) (*SubmitReportResponse, error)
 	// AcceptReport takes a report on, its own or one offered (受理). Callable by: station, police; as holder or offered unit.
-	// Custody: the caller holds it. Clock: report.response, or the clock of the state a running response is in.
+	// Custody: the caller holds it, and a search for each missing child begins that it holds, too. Clock: report.response, or the clock of the
+	// state a running response is in; missing.search on a search.
 	// Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcceptReport(ctx context.Context, in *AcceptReportRequest, opts ...grpc.CallOption) (*AcceptReportResponse, error)
 	// TransferReport offers a report to another station or the bureau (移送, policy R3.4). Callable by: station, police; as holder.
@@ -59,7 +60,8 @@ type ReportingServiceClient interface {
 	// bureau is asked. Clock: report.transfer. Errors: BUREAU_CANNOT_DECLINE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineTransfer(ctx context.Context, in *DeclineTransferRequest, opts ...grpc.CallOption) (*DeclineTransferResponse, error)
 	// AddSituation adds what the responding police found, for example that the parents cannot be reached (policy R1.4). Callable by:
-	// station, police; as holder. Custody: unchanged. Clock: response.measures if it ends later than the running one.
+	// station, police; as holder. Custody: unchanged; a search begins where the situation calls for one. Clock: response.measures if it ends later
+	// than the running one; missing.search on a search.
 	// Errors: SITUATION_UNKNOWN, SITUATION_PRESENT, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AddSituation(ctx context.Context, in *AddSituationRequest, opts ...grpc.CallOption) (*AddSituationResponse, error)
 	// RecordMeasure records a measure that was taken (处置措施, policy R1.4). Callable by: station, police; as holder. Custody and
@@ -244,7 +246,8 @@ type ReportingServiceServer interface {
 	// refused, and so is a report that can name no child.
 	SubmitReport(context.Context, *SubmitReportRequest) (*SubmitReportResponse, error)
 	// AcceptReport takes a report on, its own or one offered (受理). Callable by: station, police; as holder or offered unit.
-	// Custody: the caller holds it. Clock: report.response, or the clock of the state a running response is in.
+	// Custody: the caller holds it, and a search for each missing child begins that it holds, too. Clock: report.response, or the clock of the
+	// state a running response is in; missing.search on a search.
 	// Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcceptReport(context.Context, *AcceptReportRequest) (*AcceptReportResponse, error)
 	// TransferReport offers a report to another station or the bureau (移送, policy R3.4). Callable by: station, police; as holder.
@@ -255,7 +258,8 @@ type ReportingServiceServer interface {
 	// bureau is asked. Clock: report.transfer. Errors: BUREAU_CANNOT_DECLINE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineTransfer(context.Context, *DeclineTransferRequest) (*DeclineTransferResponse, error)
 	// AddSituation adds what the responding police found, for example that the parents cannot be reached (policy R1.4). Callable by:
-	// station, police; as holder. Custody: unchanged. Clock: response.measures if it ends later than the running one.
+	// station, police; as holder. Custody: unchanged; a search begins where the situation calls for one. Clock: response.measures if it ends later
+	// than the running one; missing.search on a search.
 	// Errors: SITUATION_UNKNOWN, SITUATION_PRESENT, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AddSituation(context.Context, *AddSituationRequest) (*AddSituationResponse, error)
 	// RecordMeasure records a measure that was taken (处置措施, policy R1.4). Callable by: station, police; as holder. Custody and

@@ -140,6 +140,10 @@ func (Search_Outcome) EnumDescriptor() ([]byte, []int) {
 
 // Search is the quick search for a missing child (儿童失踪快速查找, policy R1.4). It starts at once, without waiting for 24 hours, runs beside
 // the response under a clock of its own, and ends with an outcome only: a child that is not found is searched for on.
+//
+// Nobody has to start it: it begins in the same transaction in which an accepted report comes to call for it (AcceptReport, AddSituation,
+// RaiseReport), one for each child of the report, and with the update by which an open or linked incident first tells of it; that one
+// follows its incident to the report. What is not known yet stays empty and comes with the steps.
 type Search struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the search stands.
@@ -154,13 +158,13 @@ type Search struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Business time of the last change.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Report it belongs to.
+	// Report it belongs to; empty while it belongs to an incident without one.
 	ReportId string `protobuf:"bytes,10,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
 	// Child who is missing; empty while nobody can name it.
 	ProvisionalChildId string `protobuf:"bytes,11,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
-	// Unit that began to search.
+	// Unit that began to search, or for which the search began by itself.
 	StartUnit string `protobuf:"bytes,12,opt,name=start_unit,json=startUnit,proto3" json:"start_unit,omitempty"`
-	// When the child was last seen (最后见到时间).
+	// When the child was last seen; absent when not known (最后见到时间).
 	LastSeenTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=last_seen_time,json=lastSeenTime,proto3" json:"last_seen_time,omitempty"`
 	// Where the child was last seen, at most 200 characters (最后见到地点).
 	LastSeenPlace string `protobuf:"bytes,14,opt,name=last_seen_place,json=lastSeenPlace,proto3" json:"last_seen_place,omitempty"`
@@ -175,9 +179,11 @@ type Search struct {
 	// Where and in what state, at most 2000 characters.
 	OutcomeText string `protobuf:"bytes,19,opt,name=outcome_text,json=outcomeText,proto3" json:"outcome_text,omitempty"`
 	// Business time of the end; absent before.
-	EndTime       *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Number of the incident that began it; empty when a report did.
+	IncidentNumber string `protobuf:"bytes,21,opt,name=incident_number,json=incidentNumber,proto3" json:"incident_number,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Search) Reset() {
@@ -329,6 +335,13 @@ func (x *Search) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Search) GetIncidentNumber() string {
+	if x != nil {
+		return x.IncidentNumber
+	}
+	return ""
+}
+
 // SearchStep is one thing done to find the child. It is never changed.
 type SearchStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -406,7 +419,7 @@ var File_lianhu_reporting_v1_search_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_search_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/search.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xd5\b\n" +
+	" lianhu/reporting/v1/search.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\x84\t\n" +
 	"\x06Search\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Search.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -429,7 +442,8 @@ const file_lianhu_reporting_v1_search_proto_rawDesc = "" +
 	"\n" +
 	"found_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x05R\tfoundTime\x12'\n" +
 	"\foutcome_text\x18\x13 \x01(\tB\x04\xf0\xd2%\x05R\voutcomeText\x12;\n" +
-	"\bend_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\"D\n" +
+	"\bend_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\x12-\n" +
+	"\x0fincident_number\x18\x15 \x01(\tB\x04\xf0\xd2%\x02R\x0eincidentNumber\"D\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SEARCHING\x10\x01\x12\x0f\n" +
