@@ -40,6 +40,8 @@ func Handlers() map[string][]Register {
 			reportinggw.RegisterResponseReadServiceHandler,
 			reportinggw.RegisterFilingServiceHandler,
 			reportinggw.RegisterFilingReadServiceHandler,
+			reportinggw.RegisterSupervisionServiceHandler,
+			reportinggw.RegisterSupervisionReadServiceHandler,
 			reportinggw.RegisterReportingFeedServiceHandler,
 			reportinggw.RegisterReportingOperationsServiceHandler,
 			reportinggw.RegisterReportingReadServiceHandler,

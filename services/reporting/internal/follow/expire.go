@@ -30,6 +30,7 @@ func Expiries(e *command.Engine, t *store.Tables, d *district.District) []custod
 		expiry(e, t.Searches, t.SearchItems(), d, rules.ExpireSearch),
 		expiry(e, t.Placements, t.PlacementItems(), d, rules.ExpirePlacement),
 		expiry(e, t.Filings, t.FilingItems(), d, rules.ExpireFiling),
+		expiry(e, t.Supervisions, t.SupervisionItems(), d, rules.ExpireSupervision),
 	}
 }
 

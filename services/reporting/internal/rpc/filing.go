@@ -68,6 +68,24 @@ func (s *Filings) GiveFeedback(ctx context.Context, req *reportingv1.GiveFeedbac
 	}, rules.Procuratorate)
 }
 
+// GiveProsecutionFeedback implements FilingService.
+func (s *Filings) GiveProsecutionFeedback(ctx context.Context, req *reportingv1.GiveProsecutionFeedbackRequest) (*reportingv1.GiveProsecutionFeedbackResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Filings, req.GetFilingId(), "report.prosecute", func(c *command.Change, f *reportingv1.Filing) (string, error) {
+		return "prosecution_told", rules.GiveProsecutionFeedback(f, c.Now)
+	}, func(f *reportingv1.Filing) *reportingv1.GiveProsecutionFeedbackResponse {
+		return &reportingv1.GiveProsecutionFeedbackResponse{Standing: f.GetStanding(), State: f.GetState()}
+	}, rules.Procuratorate)
+}
+
+// TransferForProsecution implements FilingService.
+func (s *Filings) TransferForProsecution(ctx context.Context, req *reportingv1.TransferForProsecutionRequest) (*reportingv1.TransferForProsecutionResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Filings, req.GetFilingId(), "report.prosecute", func(c *command.Change, f *reportingv1.Filing) (string, error) {
+		return "prosecuted", rules.TransferForProsecution(s.District, f, by(ctx), c.Now)
+	}, func(f *reportingv1.Filing) *reportingv1.TransferForProsecutionResponse {
+		return &reportingv1.TransferForProsecutionResponse{Standing: f.GetStanding(), State: f.GetState()}
+	}, rules.Procuratorate)
+}
+
 // CorrectFiling implements FilingService.
 func (s *Filings) CorrectFiling(ctx context.Context, req *reportingv1.CorrectFilingRequest) (*reportingv1.CorrectFilingResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Filings, req.GetFilingId(), "report.correct", func(c *command.Change, f *reportingv1.Filing) (string, error) {
@@ -89,8 +107,16 @@ func (s *FilingReads) GetFiling(ctx context.Context, req *reportingv1.GetFilingR
 	if err != nil {
 		return nil, err
 	}
-	answer := &reportingv1.GetFilingResponse{Filing: filing}
-	return answer, s.show(ctx, "filing.read", "filing", s.Tables.Filings.Head(filing), answer)
+	head := s.Tables.Filings.Head(filing)
+	if err := s.see(ctx, "filing.read", head); err != nil {
+		return nil, err
+	}
+	supervisions, err := s.Tables.SupervisionsOf(ctx, s.Engine.DB, s.Engine.Keys, filing)
+	if err != nil {
+		return nil, err
+	}
+	answer := &reportingv1.GetFilingResponse{Filing: filing, Supervisions: supervisions}
+	return answer, s.show(ctx, "filing.read", "filing", head, answer)
 }
 
 // ListFilings implements FilingReadService.

@@ -32,7 +32,7 @@ func (s *Operations) RetryParkedEvent(ctx context.Context, req *reportingv1.Retr
 func Repairs(e *command.Engine, d *district.District, t *store.Tables) *custody.Repairs {
 	return custody.NewRepairs(e, d, custody.RepairableItems(t.Reports), custody.RepairableItems(t.Bulletins), custody.RepairableItems(t.Assessments),
 		custody.RepairableItems(t.Incidents), custody.RepairableItems(t.Quarantine), custody.RepairableItems(t.Searches),
-		custody.RepairableItems(t.Placements), custody.RepairableItems(t.Filings))
+		custody.RepairableItems(t.Placements), custody.RepairableItems(t.Filings), custody.RepairableItems(t.Supervisions))
 }
 
 // RepairCustody implements ReportingOperationsService.

@@ -203,6 +203,12 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 			_, err := h.addChild(h.officer(), station, report, &reportingv1.ChildDescription{Person: &personv1.Person{IdNumber: "320411201506010019"}})
 			return err
 		},
+		"FEEDBACK_DUE": func() error {
+			filing := h.filing(h.accepted())
+			h.decide(filing)
+			_, err := h.file(station).TransferForProsecution(by, &reportingv1.TransferForProsecutionRequest{RequestId: id(), FilingId: filing})
+			return err
+		},
 		"CHILD_REQUIRED": func() error {
 			_, err := h.do(station).CloseResponse(by, &reportingv1.CloseResponseRequest{RequestId: id(), ReportId: empty})
 			return err

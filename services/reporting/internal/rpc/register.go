@@ -16,6 +16,9 @@ func Register(s grpc.ServiceRegistrar, d *Desk, dispatch *Dispatch) {
 	reportingv1.RegisterResponseReadServiceServer(s, &ResponseReads{Desk: d})
 	reportingv1.RegisterFilingServiceServer(s, &Filings{Desk: d})
 	reportingv1.RegisterFilingReadServiceServer(s, &FilingReads{Reads: &Reads{Desk: d}})
+	supervisions := &Supervisions{Desk: d}
+	reportingv1.RegisterSupervisionServiceServer(s, supervisions)
+	reportingv1.RegisterSupervisionReadServiceServer(s, supervisions)
 	reportingv1.RegisterDispatchServiceServer(s, dispatch)
 	reportingv1.RegisterIntegrationServiceServer(s, &Integration{Desk: d})
 	reportingv1.RegisterReportingFeedServiceServer(s, &Feed{Desk: d})

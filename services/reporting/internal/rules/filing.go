@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -137,12 +138,20 @@ func ExpireFiling(d *district.District, f *reportingv1.Filing, now time.Time) er
 	return nil
 }
 
-// Feedback is what a reporter is told of the filings of its report: decisions that the police have opened to it.
+// Feedback is what a reporter is told of the filings of its report: decisions that the police have opened to it. One that is replaced stays told until
+// the new one is.
 func Feedback(filings []*reportingv1.Filing) []*reportingv1.FilingFeedback {
 	var told []*reportingv1.FilingFeedback
 	for _, f := range filings {
-		if f.GetFeedbackTime() != nil {
-			told = append(told, &reportingv1.FilingFeedback{Kind: f.GetKind(), Decision: f.GetDecision(), DecideTime: f.GetDecideTime(), FeedbackTime: f.GetFeedbackTime()})
+		decided := append(slices.Clone(f.GetEarlierDecisions()), &reportingv1.FilingDecision{Decision: f.GetDecision(), DecideTime: f.GetDecideTime(), FeedbackTime: f.GetFeedbackTime()})
+		for _, d := range slices.Backward(decided) {
+			if d.GetFeedbackTime() != nil {
+				told = append(told, &reportingv1.FilingFeedback{
+					Kind: f.GetKind(), Decision: d.GetDecision(), DecideTime: d.GetDecideTime(), FeedbackTime: d.GetFeedbackTime(),
+					ProsecutionFeedbackTime: f.GetProsecutionFeedbackTime(), ProsecutionTime: f.GetProsecutionTime(),
+				})
+				break
+			}
 		}
 	}
 	return told

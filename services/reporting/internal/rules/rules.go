@@ -1,4 +1,4 @@
-// Package rules decides what may happen to reports, bulletins, assessments, incidents, searches, placements and filings. Every function is pure: it gets the
+// Package rules decides what may happen to reports, bulletins, assessments, incidents, searches, placements, filings and supervisions. Every function is pure: it gets the
 // messages, the district's data and the time, changes the messages in place and answers a fault when the law or the state
 // forbids it. Whether a caller may know of an item at all has been decided before.
 package rules
@@ -31,6 +31,10 @@ const (
 	clockReviewCriminalClues    = "police.review.criminal.clues"
 	clockReviewCriminalApproved = "police.review.criminal.approved"
 	clockReportFeedback         = "report.feedback"
+	clockReportFeedback2        = "report.feedback2" // of no length: it ends with an event, and a district may do without
+	clockFilingReasons          = "filing.reasons"
+	clockFilingJudge            = "filing.judge"
+	clockFilingOrder            = "filing.order"
 )
 
 // Bureau is the police unit above the stations: the last one a report can be offered to.
@@ -49,6 +53,7 @@ func CheckDistrict(d *district.District) error {
 	clocks := []string{
 		clockReportImmediate, clockResponseMeasures, clockIncidentHandle, clockMissingSearch, clockPlacementAccept, clockPlacementReview,
 		clockReviewAdmin, clockReviewAdminComplex, clockReviewCriminal, clockReviewCriminalClues, clockReviewCriminalApproved, clockReportFeedback,
+		clockFilingReasons, clockFilingJudge, clockFilingOrder,
 	}
 	for _, id := range clocks {
 		if c, ok := d.Clock(id); !ok || c.Length.IsZero() {

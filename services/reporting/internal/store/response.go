@@ -18,6 +18,11 @@ func OfReport[M proto.Message](ctx context.Context, q row.Querier, keys *seal.Ke
 	return row.Select(ctx, q, keys, t, "WHERE report_id = $1::uuid ORDER BY create_time, id", report)
 }
 
+// SupervisionsOf gives the supervisions of a filing, oldest first.
+func (t *Tables) SupervisionsOf(ctx context.Context, q row.Querier, keys *seal.Keys, f *reportingv1.Filing) ([]*reportingv1.Supervision, error) {
+	return row.Select(ctx, q, keys, t.Supervisions, "WHERE filing_id = $1::uuid ORDER BY create_time, id", f.GetStanding().GetId())
+}
+
 // FilingFilter narrows a list of filings; what is empty or zero does not.
 type FilingFilter struct {
 	Division, Report string

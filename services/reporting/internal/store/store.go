@@ -48,6 +48,8 @@ type Tables struct {
 	Searches    *row.Table[*reportingv1.Search]
 	Placements  *row.Table[*reportingv1.Placement]
 	Filings     *row.Table[*reportingv1.Filing]
+
+	Supervisions *row.Table[*reportingv1.Supervision]
 }
 
 // NewTables plans the mapping of every message of this service.
@@ -114,12 +116,16 @@ func NewTables() *Tables {
 			filing{Name: "kind", Path: "kind"},
 			filing{Name: "decision", Path: "decision"},
 		),
+		Supervisions: row.NewTable("supervision", "supervision",
+			row.Column[*reportingv1.Supervision]{Name: "report_id", Path: "report_id", Type: "uuid"},
+			row.Column[*reportingv1.Supervision]{Name: "filing_id", Path: "filing_id", Type: "uuid"},
+		),
 	}
 }
 
 // Items describes the item tables, for work lists, sweeping and the promises.
 func (t *Tables) Items() []custody.Source {
-	return []custody.Source{t.ReportItems(), t.BulletinItems(), t.AssessmentItems(), t.IncidentItems(), t.QuarantineItems(), t.SearchItems(), t.PlacementItems(), t.FilingItems()}
+	return []custody.Source{t.ReportItems(), t.BulletinItems(), t.AssessmentItems(), t.IncidentItems(), t.QuarantineItems(), t.SearchItems(), t.PlacementItems(), t.FilingItems(), t.SupervisionItems()}
 }
 
 // ReportItems describes the reports.
@@ -162,6 +168,11 @@ func (t *Tables) FilingItems() custody.Source {
 	return custody.SourceOf(t.Filings, reportingv1.Filing_STATE_CLOSED)
 }
 
+// SupervisionItems describes the supervisions.
+func (t *Tables) SupervisionItems() custody.Source {
+	return custody.SourceOf(t.Supervisions, reportingv1.Supervision_STATE_REASONS_ACCEPTED, reportingv1.Supervision_STATE_FILED)
+}
+
 // Constraints maps what two racing calls can violate to what the loser is told: come back and see what the winner did.
 func Constraints() map[string]func() *fault.Error {
 	contention := func() *fault.Error {
@@ -177,5 +188,6 @@ func Constraints() map[string]func() *fault.Error {
 		"search_running":           contention,
 		"placement_running":        contention,
 		"filing_running":           contention,
+		"supervision_running":      contention,
 	}
 }

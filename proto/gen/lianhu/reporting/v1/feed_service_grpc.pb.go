@@ -35,7 +35,8 @@ const (
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.linked, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
 // placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
-// filing.answered, filing.escalated; provisional_child.created, provisional_child.bound,
+// filing.reasons_asked, filing.answered, filing.prosecution_told, filing.prosecuted, filing.filed_as_ordered, filing.escalated; supervision.reasons_asked,
+// supervision.reasons_stated, supervision.reasons_accepted, supervision.filing_ordered, supervision.filed, supervision.escalated; provisional_child.created, provisional_child.bound,
 // provisional_child.identified; report.corrected, report.child_added; dispatch_source.opened,
 // dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceClient interface {
@@ -97,7 +98,8 @@ func (c *reportingFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedR
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.linked, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
 // placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
-// filing.answered, filing.escalated; provisional_child.created, provisional_child.bound,
+// filing.reasons_asked, filing.answered, filing.prosecution_told, filing.prosecuted, filing.filed_as_ordered, filing.escalated; supervision.reasons_asked,
+// supervision.reasons_stated, supervision.reasons_accepted, supervision.filing_ordered, supervision.filed, supervision.escalated; provisional_child.created, provisional_child.bound,
 // provisional_child.identified; report.corrected, report.child_added; dispatch_source.opened,
 // dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceServer interface {

@@ -283,9 +283,15 @@ type Filing struct {
 	// Business time at which the reporter could read the decision; absent before (反馈时间).
 	FeedbackTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=feedback_time,json=feedbackTime,proto3" json:"feedback_time,omitempty"`
 	// What was corrected, oldest first; the earlier text stays here.
-	Corrections   []*Correction `protobuf:"bytes,21,rep,name=corrections,proto3" json:"corrections,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Corrections []*Correction `protobuf:"bytes,21,rep,name=corrections,proto3" json:"corrections,omitempty"`
+	// Decisions that stood before the procuratorate told police to file, oldest first (原决定).
+	EarlierDecisions []*FilingDecision `protobuf:"bytes,22,rep,name=earlier_decisions,json=earlierDecisions,proto3" json:"earlier_decisions,omitempty"`
+	// Business time at which the reporter was told that the case goes to prosecution; absent before (移送起诉前反馈, policy R3.5).
+	ProsecutionFeedbackTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=prosecution_feedback_time,json=prosecutionFeedbackTime,proto3" json:"prosecution_feedback_time,omitempty"`
+	// Business time at which the case was transferred for prosecution; absent before (移送审查起诉时间).
+	ProsecutionTime *timestamppb.Timestamp `protobuf:"bytes,24,opt,name=prosecution_time,json=prosecutionTime,proto3" json:"prosecution_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Filing) Reset() {
@@ -444,6 +450,109 @@ func (x *Filing) GetCorrections() []*Correction {
 	return nil
 }
 
+func (x *Filing) GetEarlierDecisions() []*FilingDecision {
+	if x != nil {
+		return x.EarlierDecisions
+	}
+	return nil
+}
+
+func (x *Filing) GetProsecutionFeedbackTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProsecutionFeedbackTime
+	}
+	return nil
+}
+
+func (x *Filing) GetProsecutionTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProsecutionTime
+	}
+	return nil
+}
+
+// FilingDecision is a decision that does not stand any more.
+type FilingDecision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was decided.
+	Decision Filing_Decision `protobuf:"varint,1,opt,name=decision,proto3,enum=lianhu.reporting.v1.Filing_Decision" json:"decision,omitempty"`
+	// Why, at most 2000 characters.
+	Reasons string `protobuf:"bytes,2,opt,name=reasons,proto3" json:"reasons,omitempty"`
+	// Officer who recorded it.
+	DecideOfficer string `protobuf:"bytes,3,opt,name=decide_officer,json=decideOfficer,proto3" json:"decide_officer,omitempty"`
+	// Business time of the decision.
+	DecideTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
+	// Business time at which the reporter could read it; absent when it never could.
+	FeedbackTime  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=feedback_time,json=feedbackTime,proto3" json:"feedback_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilingDecision) Reset() {
+	*x = FilingDecision{}
+	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilingDecision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilingDecision) ProtoMessage() {}
+
+func (x *FilingDecision) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilingDecision.ProtoReflect.Descriptor instead.
+func (*FilingDecision) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_filing_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FilingDecision) GetDecision() Filing_Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Filing_DECISION_UNSPECIFIED
+}
+
+func (x *FilingDecision) GetReasons() string {
+	if x != nil {
+		return x.Reasons
+	}
+	return ""
+}
+
+func (x *FilingDecision) GetDecideOfficer() string {
+	if x != nil {
+		return x.DecideOfficer
+	}
+	return ""
+}
+
+func (x *FilingDecision) GetDecideTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DecideTime
+	}
+	return nil
+}
+
+func (x *FilingDecision) GetFeedbackTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FeedbackTime
+	}
+	return nil
+}
+
 // FilingExtension is a longer clock and who answers for it.
 type FilingExtension struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -463,7 +572,7 @@ type FilingExtension struct {
 
 func (x *FilingExtension) Reset() {
 	*x = FilingExtension{}
-	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +584,7 @@ func (x *FilingExtension) String() string {
 func (*FilingExtension) ProtoMessage() {}
 
 func (x *FilingExtension) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +597,7 @@ func (x *FilingExtension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilingExtension.ProtoReflect.Descriptor instead.
 func (*FilingExtension) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_filing_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_reporting_v1_filing_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *FilingExtension) GetGround() Filing_Ground {
@@ -547,7 +656,7 @@ type Correction struct {
 
 func (x *Correction) Reset() {
 	*x = Correction{}
-	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +668,7 @@ func (x *Correction) String() string {
 func (*Correction) ProtoMessage() {}
 
 func (x *Correction) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_filing_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +681,7 @@ func (x *Correction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correction.ProtoReflect.Descriptor instead.
 func (*Correction) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_filing_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_filing_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Correction) GetField() string {
@@ -621,8 +730,7 @@ var File_lianhu_reporting_v1_filing_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_filing_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/filing.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xc5\n" +
-	"\n" +
+	" lianhu/reporting/v1/filing.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xc8\f\n" +
 	"\x06Filing\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Filing.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -650,7 +758,10 @@ const file_lianhu_reporting_v1_filing_proto_rawDesc = "" +
 	"\vdecide_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
 	"decideTime\x12E\n" +
 	"\rfeedback_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\ffeedbackTime\x12G\n" +
-	"\vcorrections\x18\x15 \x03(\v2\x1f.lianhu.reporting.v1.CorrectionB\x04\xf0\xd2%\x05R\vcorrections\"X\n" +
+	"\vcorrections\x18\x15 \x03(\v2\x1f.lianhu.reporting.v1.CorrectionB\x04\xf0\xd2%\x05R\vcorrections\x12V\n" +
+	"\x11earlier_decisions\x18\x16 \x03(\v2#.lianhu.reporting.v1.FilingDecisionB\x04\xf0\xd2%\x05R\x10earlierDecisions\x12\\\n" +
+	"\x19prosecution_feedback_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x17prosecutionFeedbackTime\x12K\n" +
+	"\x10prosecution_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x0fprosecutionTime\"X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_REVIEWING\x10\x01\x12\x11\n" +
@@ -668,7 +779,14 @@ const file_lianhu_reporting_v1_filing_proto_rawDesc = "" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eDECISION_FILED\x10\x01\x12\x16\n" +
-	"\x12DECISION_NOT_FILED\x10\x02\"\xf2\x01\n" +
+	"\x12DECISION_NOT_FILED\x10\x02\"\xaf\x02\n" +
+	"\x0eFilingDecision\x12F\n" +
+	"\bdecision\x18\x01 \x01(\x0e2$.lianhu.reporting.v1.Filing.DecisionB\x04\xf0\xd2%\x05R\bdecision\x12\x1e\n" +
+	"\areasons\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\areasons\x12+\n" +
+	"\x0edecide_officer\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\rdecideOfficer\x12A\n" +
+	"\vdecide_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"decideTime\x12E\n" +
+	"\rfeedback_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\ffeedbackTime\"\xf2\x01\n" +
 	"\x0fFilingExtension\x12@\n" +
 	"\x06ground\x18\x01 \x01(\x0e2\".lianhu.reporting.v1.Filing.GroundB\x04\xf0\xd2%\x05R\x06ground\x12\x18\n" +
 	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12 \n" +
@@ -699,38 +817,45 @@ func file_lianhu_reporting_v1_filing_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_reporting_v1_filing_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_lianhu_reporting_v1_filing_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_lianhu_reporting_v1_filing_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_lianhu_reporting_v1_filing_proto_goTypes = []any{
 	(Filing_State)(0),             // 0: lianhu.reporting.v1.Filing.State
 	(Filing_Kind)(0),              // 1: lianhu.reporting.v1.Filing.Kind
 	(Filing_Ground)(0),            // 2: lianhu.reporting.v1.Filing.Ground
 	(Filing_Decision)(0),          // 3: lianhu.reporting.v1.Filing.Decision
 	(*Filing)(nil),                // 4: lianhu.reporting.v1.Filing
-	(*FilingExtension)(nil),       // 5: lianhu.reporting.v1.FilingExtension
-	(*Correction)(nil),            // 6: lianhu.reporting.v1.Correction
-	(*v1.Standing)(nil),           // 7: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*FilingDecision)(nil),        // 5: lianhu.reporting.v1.FilingDecision
+	(*FilingExtension)(nil),       // 6: lianhu.reporting.v1.FilingExtension
+	(*Correction)(nil),            // 7: lianhu.reporting.v1.Correction
+	(*v1.Standing)(nil),           // 8: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_lianhu_reporting_v1_filing_proto_depIdxs = []int32{
-	7,  // 0: lianhu.reporting.v1.Filing.standing:type_name -> lianhu.custody.v1.Standing
+	8,  // 0: lianhu.reporting.v1.Filing.standing:type_name -> lianhu.custody.v1.Standing
 	0,  // 1: lianhu.reporting.v1.Filing.state:type_name -> lianhu.reporting.v1.Filing.State
-	8,  // 2: lianhu.reporting.v1.Filing.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 3: lianhu.reporting.v1.Filing.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 2: lianhu.reporting.v1.Filing.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 3: lianhu.reporting.v1.Filing.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: lianhu.reporting.v1.Filing.kind:type_name -> lianhu.reporting.v1.Filing.Kind
-	8,  // 5: lianhu.reporting.v1.Filing.accept_time:type_name -> google.protobuf.Timestamp
-	5,  // 6: lianhu.reporting.v1.Filing.extensions:type_name -> lianhu.reporting.v1.FilingExtension
+	9,  // 5: lianhu.reporting.v1.Filing.accept_time:type_name -> google.protobuf.Timestamp
+	6,  // 6: lianhu.reporting.v1.Filing.extensions:type_name -> lianhu.reporting.v1.FilingExtension
 	3,  // 7: lianhu.reporting.v1.Filing.decision:type_name -> lianhu.reporting.v1.Filing.Decision
-	8,  // 8: lianhu.reporting.v1.Filing.decide_time:type_name -> google.protobuf.Timestamp
-	8,  // 9: lianhu.reporting.v1.Filing.feedback_time:type_name -> google.protobuf.Timestamp
-	6,  // 10: lianhu.reporting.v1.Filing.corrections:type_name -> lianhu.reporting.v1.Correction
-	2,  // 11: lianhu.reporting.v1.FilingExtension.ground:type_name -> lianhu.reporting.v1.Filing.Ground
-	8,  // 12: lianhu.reporting.v1.FilingExtension.record_time:type_name -> google.protobuf.Timestamp
-	8,  // 13: lianhu.reporting.v1.Correction.record_time:type_name -> google.protobuf.Timestamp
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	9,  // 8: lianhu.reporting.v1.Filing.decide_time:type_name -> google.protobuf.Timestamp
+	9,  // 9: lianhu.reporting.v1.Filing.feedback_time:type_name -> google.protobuf.Timestamp
+	7,  // 10: lianhu.reporting.v1.Filing.corrections:type_name -> lianhu.reporting.v1.Correction
+	5,  // 11: lianhu.reporting.v1.Filing.earlier_decisions:type_name -> lianhu.reporting.v1.FilingDecision
+	9,  // 12: lianhu.reporting.v1.Filing.prosecution_feedback_time:type_name -> google.protobuf.Timestamp
+	9,  // 13: lianhu.reporting.v1.Filing.prosecution_time:type_name -> google.protobuf.Timestamp
+	3,  // 14: lianhu.reporting.v1.FilingDecision.decision:type_name -> lianhu.reporting.v1.Filing.Decision
+	9,  // 15: lianhu.reporting.v1.FilingDecision.decide_time:type_name -> google.protobuf.Timestamp
+	9,  // 16: lianhu.reporting.v1.FilingDecision.feedback_time:type_name -> google.protobuf.Timestamp
+	2,  // 17: lianhu.reporting.v1.FilingExtension.ground:type_name -> lianhu.reporting.v1.Filing.Ground
+	9,  // 18: lianhu.reporting.v1.FilingExtension.record_time:type_name -> google.protobuf.Timestamp
+	9,  // 19: lianhu.reporting.v1.Correction.record_time:type_name -> google.protobuf.Timestamp
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_filing_proto_init() }
@@ -744,7 +869,7 @@ func file_lianhu_reporting_v1_filing_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_filing_proto_rawDesc), len(file_lianhu_reporting_v1_filing_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -600,6 +600,262 @@ func (x *GiveFeedbackResponse) GetState() Filing_State {
 	return Filing_STATE_UNSPECIFIED
 }
 
+// GiveProsecutionFeedbackRequest names the filing.
+type GiveProsecutionFeedbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the filing.
+	FilingId      string `protobuf:"bytes,4,opt,name=filing_id,json=filingId,proto3" json:"filing_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveProsecutionFeedbackRequest) Reset() {
+	*x = GiveProsecutionFeedbackRequest{}
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveProsecutionFeedbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveProsecutionFeedbackRequest) ProtoMessage() {}
+
+func (x *GiveProsecutionFeedbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveProsecutionFeedbackRequest.ProtoReflect.Descriptor instead.
+func (*GiveProsecutionFeedbackRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GiveProsecutionFeedbackRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *GiveProsecutionFeedbackRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *GiveProsecutionFeedbackRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *GiveProsecutionFeedbackRequest) GetFilingId() string {
+	if x != nil {
+		return x.FilingId
+	}
+	return ""
+}
+
+// GiveProsecutionFeedbackResponse is where the filing stands.
+type GiveProsecutionFeedbackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the filing stands after the call.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the filing.
+	State         Filing_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Filing_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveProsecutionFeedbackResponse) Reset() {
+	*x = GiveProsecutionFeedbackResponse{}
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveProsecutionFeedbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveProsecutionFeedbackResponse) ProtoMessage() {}
+
+func (x *GiveProsecutionFeedbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveProsecutionFeedbackResponse.ProtoReflect.Descriptor instead.
+func (*GiveProsecutionFeedbackResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GiveProsecutionFeedbackResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *GiveProsecutionFeedbackResponse) GetState() Filing_State {
+	if x != nil {
+		return x.State
+	}
+	return Filing_STATE_UNSPECIFIED
+}
+
+// TransferForProsecutionRequest names the filing.
+type TransferForProsecutionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the filing.
+	FilingId      string `protobuf:"bytes,4,opt,name=filing_id,json=filingId,proto3" json:"filing_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferForProsecutionRequest) Reset() {
+	*x = TransferForProsecutionRequest{}
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferForProsecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferForProsecutionRequest) ProtoMessage() {}
+
+func (x *TransferForProsecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferForProsecutionRequest.ProtoReflect.Descriptor instead.
+func (*TransferForProsecutionRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TransferForProsecutionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *TransferForProsecutionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *TransferForProsecutionRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *TransferForProsecutionRequest) GetFilingId() string {
+	if x != nil {
+		return x.FilingId
+	}
+	return ""
+}
+
+// TransferForProsecutionResponse is where the filing stands.
+type TransferForProsecutionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the filing stands after the call.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the filing.
+	State         Filing_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Filing_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferForProsecutionResponse) Reset() {
+	*x = TransferForProsecutionResponse{}
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferForProsecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferForProsecutionResponse) ProtoMessage() {}
+
+func (x *TransferForProsecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferForProsecutionResponse.ProtoReflect.Descriptor instead.
+func (*TransferForProsecutionResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TransferForProsecutionResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *TransferForProsecutionResponse) GetState() Filing_State {
+	if x != nil {
+		return x.State
+	}
+	return Filing_STATE_UNSPECIFIED
+}
+
 // CorrectFilingRequest says what should stand; empty fields stay as they are.
 type CorrectFilingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -623,7 +879,7 @@ type CorrectFilingRequest struct {
 
 func (x *CorrectFilingRequest) Reset() {
 	*x = CorrectFilingRequest{}
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +891,7 @@ func (x *CorrectFilingRequest) String() string {
 func (*CorrectFilingRequest) ProtoMessage() {}
 
 func (x *CorrectFilingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +904,7 @@ func (x *CorrectFilingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectFilingRequest.ProtoReflect.Descriptor instead.
 func (*CorrectFilingRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CorrectFilingRequest) GetRequestId() string {
@@ -713,7 +969,7 @@ type CorrectFilingResponse struct {
 
 func (x *CorrectFilingResponse) Reset() {
 	*x = CorrectFilingResponse{}
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +981,7 @@ func (x *CorrectFilingResponse) String() string {
 func (*CorrectFilingResponse) ProtoMessage() {}
 
 func (x *CorrectFilingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +994,7 @@ func (x *CorrectFilingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectFilingResponse.ProtoReflect.Descriptor instead.
 func (*CorrectFilingResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CorrectFilingResponse) GetStanding() *v1.Standing {
@@ -766,7 +1022,7 @@ type GetFilingRequest struct {
 
 func (x *GetFilingRequest) Reset() {
 	*x = GetFilingRequest{}
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +1034,7 @@ func (x *GetFilingRequest) String() string {
 func (*GetFilingRequest) ProtoMessage() {}
 
 func (x *GetFilingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +1047,7 @@ func (x *GetFilingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFilingRequest.ProtoReflect.Descriptor instead.
 func (*GetFilingRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{10}
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetFilingRequest) GetFilingId() string {
@@ -805,14 +1061,16 @@ func (x *GetFilingRequest) GetFilingId() string {
 type GetFilingResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The filing.
-	Filing        *Filing `protobuf:"bytes,1,opt,name=filing,proto3" json:"filing,omitempty"`
+	Filing *Filing `protobuf:"bytes,1,opt,name=filing,proto3" json:"filing,omitempty"`
+	// Supervisions of the filing by the procuratorate, oldest first (立案监督).
+	Supervisions  []*Supervision `protobuf:"bytes,2,rep,name=supervisions,proto3" json:"supervisions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetFilingResponse) Reset() {
 	*x = GetFilingResponse{}
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +1082,7 @@ func (x *GetFilingResponse) String() string {
 func (*GetFilingResponse) ProtoMessage() {}
 
 func (x *GetFilingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,12 +1095,19 @@ func (x *GetFilingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFilingResponse.ProtoReflect.Descriptor instead.
 func (*GetFilingResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{11}
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetFilingResponse) GetFiling() *Filing {
 	if x != nil {
 		return x.Filing
+	}
+	return nil
+}
+
+func (x *GetFilingResponse) GetSupervisions() []*Supervision {
+	if x != nil {
+		return x.Supervisions
 	}
 	return nil
 }
@@ -866,7 +1131,7 @@ type ListFilingsRequest struct {
 
 func (x *ListFilingsRequest) Reset() {
 	*x = ListFilingsRequest{}
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1143,7 @@ func (x *ListFilingsRequest) String() string {
 func (*ListFilingsRequest) ProtoMessage() {}
 
 func (x *ListFilingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1156,7 @@ func (x *ListFilingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilingsRequest.ProtoReflect.Descriptor instead.
 func (*ListFilingsRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{12}
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListFilingsRequest) GetPageSize() int32 {
@@ -942,7 +1207,7 @@ type ListFilingsResponse struct {
 
 func (x *ListFilingsResponse) Reset() {
 	*x = ListFilingsResponse{}
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1219,7 @@ func (x *ListFilingsResponse) String() string {
 func (*ListFilingsResponse) ProtoMessage() {}
 
 func (x *ListFilingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_filing_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1232,7 @@ func (x *ListFilingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilingsResponse.ProtoReflect.Descriptor instead.
 func (*ListFilingsResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{13}
+	return file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListFilingsResponse) GetFilings() []*Filing {
@@ -988,7 +1253,7 @@ var File_lianhu_reporting_v1_filing_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_filing_service_proto_rawDesc = "" +
 	"\n" +
-	"(lianhu/reporting/v1/filing_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a lianhu/reporting/v1/filing.proto\"\x81\x02\n" +
+	"(lianhu/reporting/v1/filing_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a lianhu/reporting/v1/filing.proto\x1a%lianhu/reporting/v1/supervision.proto\"\x81\x02\n" +
 	"\x11OpenFilingRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1033,6 +1298,24 @@ const file_lianhu_reporting_v1_filing_service_proto_rawDesc = "" +
 	"\tfiling_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\bfilingId\"\x94\x01\n" +
 	"\x14GiveFeedbackResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Filing.StateB\x04\xf0\xd2%\x02R\x05state\"\xc7\x01\n" +
+	"\x1eGiveProsecutionFeedbackRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12)\n" +
+	"\tfiling_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\bfilingId\"\x9f\x01\n" +
+	"\x1fGiveProsecutionFeedbackResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Filing.StateB\x04\xf0\xd2%\x02R\x05state\"\xc6\x01\n" +
+	"\x1dTransferForProsecutionRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12)\n" +
+	"\tfiling_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\bfilingId\"\x9e\x01\n" +
+	"\x1eTransferForProsecutionResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Filing.StateB\x04\xf0\xd2%\x02R\x05state\"\xb7\x02\n" +
 	"\x14CorrectFilingRequest\x12.\n" +
 	"\n" +
@@ -1048,9 +1331,10 @@ const file_lianhu_reporting_v1_filing_service_proto_rawDesc = "" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Filing.StateB\x04\xf0\xd2%\x02R\x05state\"=\n" +
 	"\x10GetFilingRequest\x12)\n" +
-	"\tfiling_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\bfilingId\"N\n" +
+	"\tfiling_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\bfilingId\"\x9a\x01\n" +
 	"\x11GetFilingResponse\x129\n" +
-	"\x06filing\x18\x01 \x01(\v2\x1b.lianhu.reporting.v1.FilingB\x04\xf0\xd2%\x02R\x06filing\"\xa0\x02\n" +
+	"\x06filing\x18\x01 \x01(\v2\x1b.lianhu.reporting.v1.FilingB\x04\xf0\xd2%\x02R\x06filing\x12J\n" +
+	"\fsupervisions\x18\x02 \x03(\v2 .lianhu.reporting.v1.SupervisionB\x04\xf0\xd2%\x02R\fsupervisions\"\xa0\x02\n" +
 	"\x12ListFilingsRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\bpageSize\x12+\n" +
 	"\n" +
@@ -1060,7 +1344,7 @@ const file_lianhu_reporting_v1_filing_service_proto_rawDesc = "" +
 	"\treport_id\x18\x05 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\"\x80\x01\n" +
 	"\x13ListFilingsResponse\x12;\n" +
 	"\afilings\x18\x01 \x03(\v2\x1b.lianhu.reporting.v1.FilingB\x04\xf0\xd2%\x02R\afilings\x12,\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken2\xad\a\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken2\x85\v\n" +
 	"\rFilingService\x12\xb2\x01\n" +
 	"\n" +
 	"OpenFiling\x12&.lianhu.reporting.v1.OpenFilingRequest\x1a'.lianhu.reporting.v1.OpenFilingResponse\"S\xea\xd2%\x18\n" +
@@ -1070,7 +1354,11 @@ const file_lianhu_reporting_v1_filing_service_proto_rawDesc = "" +
 	"\fDecideFiling\x12(.lianhu.reporting.v1.DecideFilingRequest\x1a).lianhu.reporting.v1.DecideFilingResponse\"O\xea\xd2%\x18\n" +
 	"\vreport.file\x1a\tfiling_id\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/reporting/filings/{filing_id}:decide\x12\xba\x01\n" +
 	"\fGiveFeedback\x12(.lianhu.reporting.v1.GiveFeedbackRequest\x1a).lianhu.reporting.v1.GiveFeedbackResponse\"U\xea\xd2%\x18\n" +
-	"\vreport.file\x1a\tfiling_id\x82\xd3\xe4\x93\x023:\x01*\"./v1/reporting/filings/{filing_id}:giveFeedback\x12\xbb\x01\n" +
+	"\vreport.file\x1a\tfiling_id\x82\xd3\xe4\x93\x023:\x01*\"./v1/reporting/filings/{filing_id}:giveFeedback\x12\xeb\x01\n" +
+	"\x17GiveProsecutionFeedback\x123.lianhu.reporting.v1.GiveProsecutionFeedbackRequest\x1a4.lianhu.reporting.v1.GiveProsecutionFeedbackResponse\"e\xea\xd2%\x1d\n" +
+	"\x10report.prosecute\x1a\tfiling_id\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/reporting/filings/{filing_id}:giveProsecutionFeedback\x12\xe7\x01\n" +
+	"\x16TransferForProsecution\x122.lianhu.reporting.v1.TransferForProsecutionRequest\x1a3.lianhu.reporting.v1.TransferForProsecutionResponse\"d\xea\xd2%\x1d\n" +
+	"\x10report.prosecute\x1a\tfiling_id\x82\xd3\xe4\x93\x02=:\x01*\"8/v1/reporting/filings/{filing_id}:transferForProsecution\x12\xbb\x01\n" +
 	"\rCorrectFiling\x12).lianhu.reporting.v1.CorrectFilingRequest\x1a*.lianhu.reporting.v1.CorrectFilingResponse\"S\xea\xd2%\x1b\n" +
 	"\x0ereport.correct\x1a\tfiling_id\x82\xd3\xe4\x93\x02.:\x01*\")/v1/reporting/filings/{filing_id}:correct2\xda\x02\n" +
 	"\x11FilingReadService\x12\xa4\x01\n" +
@@ -1091,65 +1379,79 @@ func file_lianhu_reporting_v1_filing_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_filing_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_filing_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_lianhu_reporting_v1_filing_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_lianhu_reporting_v1_filing_service_proto_goTypes = []any{
-	(*OpenFilingRequest)(nil),     // 0: lianhu.reporting.v1.OpenFilingRequest
-	(*OpenFilingResponse)(nil),    // 1: lianhu.reporting.v1.OpenFilingResponse
-	(*ExtendFilingRequest)(nil),   // 2: lianhu.reporting.v1.ExtendFilingRequest
-	(*ExtendFilingResponse)(nil),  // 3: lianhu.reporting.v1.ExtendFilingResponse
-	(*DecideFilingRequest)(nil),   // 4: lianhu.reporting.v1.DecideFilingRequest
-	(*DecideFilingResponse)(nil),  // 5: lianhu.reporting.v1.DecideFilingResponse
-	(*GiveFeedbackRequest)(nil),   // 6: lianhu.reporting.v1.GiveFeedbackRequest
-	(*GiveFeedbackResponse)(nil),  // 7: lianhu.reporting.v1.GiveFeedbackResponse
-	(*CorrectFilingRequest)(nil),  // 8: lianhu.reporting.v1.CorrectFilingRequest
-	(*CorrectFilingResponse)(nil), // 9: lianhu.reporting.v1.CorrectFilingResponse
-	(*GetFilingRequest)(nil),      // 10: lianhu.reporting.v1.GetFilingRequest
-	(*GetFilingResponse)(nil),     // 11: lianhu.reporting.v1.GetFilingResponse
-	(*ListFilingsRequest)(nil),    // 12: lianhu.reporting.v1.ListFilingsRequest
-	(*ListFilingsResponse)(nil),   // 13: lianhu.reporting.v1.ListFilingsResponse
-	(Filing_Kind)(0),              // 14: lianhu.reporting.v1.Filing.Kind
-	(*v1.Standing)(nil),           // 15: lianhu.custody.v1.Standing
-	(Filing_State)(0),             // 16: lianhu.reporting.v1.Filing.State
-	(Filing_Ground)(0),            // 17: lianhu.reporting.v1.Filing.Ground
-	(Filing_Decision)(0),          // 18: lianhu.reporting.v1.Filing.Decision
-	(*Filing)(nil),                // 19: lianhu.reporting.v1.Filing
+	(*OpenFilingRequest)(nil),               // 0: lianhu.reporting.v1.OpenFilingRequest
+	(*OpenFilingResponse)(nil),              // 1: lianhu.reporting.v1.OpenFilingResponse
+	(*ExtendFilingRequest)(nil),             // 2: lianhu.reporting.v1.ExtendFilingRequest
+	(*ExtendFilingResponse)(nil),            // 3: lianhu.reporting.v1.ExtendFilingResponse
+	(*DecideFilingRequest)(nil),             // 4: lianhu.reporting.v1.DecideFilingRequest
+	(*DecideFilingResponse)(nil),            // 5: lianhu.reporting.v1.DecideFilingResponse
+	(*GiveFeedbackRequest)(nil),             // 6: lianhu.reporting.v1.GiveFeedbackRequest
+	(*GiveFeedbackResponse)(nil),            // 7: lianhu.reporting.v1.GiveFeedbackResponse
+	(*GiveProsecutionFeedbackRequest)(nil),  // 8: lianhu.reporting.v1.GiveProsecutionFeedbackRequest
+	(*GiveProsecutionFeedbackResponse)(nil), // 9: lianhu.reporting.v1.GiveProsecutionFeedbackResponse
+	(*TransferForProsecutionRequest)(nil),   // 10: lianhu.reporting.v1.TransferForProsecutionRequest
+	(*TransferForProsecutionResponse)(nil),  // 11: lianhu.reporting.v1.TransferForProsecutionResponse
+	(*CorrectFilingRequest)(nil),            // 12: lianhu.reporting.v1.CorrectFilingRequest
+	(*CorrectFilingResponse)(nil),           // 13: lianhu.reporting.v1.CorrectFilingResponse
+	(*GetFilingRequest)(nil),                // 14: lianhu.reporting.v1.GetFilingRequest
+	(*GetFilingResponse)(nil),               // 15: lianhu.reporting.v1.GetFilingResponse
+	(*ListFilingsRequest)(nil),              // 16: lianhu.reporting.v1.ListFilingsRequest
+	(*ListFilingsResponse)(nil),             // 17: lianhu.reporting.v1.ListFilingsResponse
+	(Filing_Kind)(0),                        // 18: lianhu.reporting.v1.Filing.Kind
+	(*v1.Standing)(nil),                     // 19: lianhu.custody.v1.Standing
+	(Filing_State)(0),                       // 20: lianhu.reporting.v1.Filing.State
+	(Filing_Ground)(0),                      // 21: lianhu.reporting.v1.Filing.Ground
+	(Filing_Decision)(0),                    // 22: lianhu.reporting.v1.Filing.Decision
+	(*Filing)(nil),                          // 23: lianhu.reporting.v1.Filing
+	(*Supervision)(nil),                     // 24: lianhu.reporting.v1.Supervision
 }
 var file_lianhu_reporting_v1_filing_service_proto_depIdxs = []int32{
-	14, // 0: lianhu.reporting.v1.OpenFilingRequest.kind:type_name -> lianhu.reporting.v1.Filing.Kind
-	15, // 1: lianhu.reporting.v1.OpenFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
-	16, // 2: lianhu.reporting.v1.OpenFilingResponse.state:type_name -> lianhu.reporting.v1.Filing.State
-	17, // 3: lianhu.reporting.v1.ExtendFilingRequest.ground:type_name -> lianhu.reporting.v1.Filing.Ground
-	15, // 4: lianhu.reporting.v1.ExtendFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
-	16, // 5: lianhu.reporting.v1.ExtendFilingResponse.state:type_name -> lianhu.reporting.v1.Filing.State
-	18, // 6: lianhu.reporting.v1.DecideFilingRequest.decision:type_name -> lianhu.reporting.v1.Filing.Decision
-	15, // 7: lianhu.reporting.v1.DecideFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
-	16, // 8: lianhu.reporting.v1.DecideFilingResponse.state:type_name -> lianhu.reporting.v1.Filing.State
-	15, // 9: lianhu.reporting.v1.GiveFeedbackResponse.standing:type_name -> lianhu.custody.v1.Standing
-	16, // 10: lianhu.reporting.v1.GiveFeedbackResponse.state:type_name -> lianhu.reporting.v1.Filing.State
-	15, // 11: lianhu.reporting.v1.CorrectFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
-	16, // 12: lianhu.reporting.v1.CorrectFilingResponse.state:type_name -> lianhu.reporting.v1.Filing.State
-	19, // 13: lianhu.reporting.v1.GetFilingResponse.filing:type_name -> lianhu.reporting.v1.Filing
-	18, // 14: lianhu.reporting.v1.ListFilingsRequest.decision:type_name -> lianhu.reporting.v1.Filing.Decision
-	19, // 15: lianhu.reporting.v1.ListFilingsResponse.filings:type_name -> lianhu.reporting.v1.Filing
-	0,  // 16: lianhu.reporting.v1.FilingService.OpenFiling:input_type -> lianhu.reporting.v1.OpenFilingRequest
-	2,  // 17: lianhu.reporting.v1.FilingService.ExtendFiling:input_type -> lianhu.reporting.v1.ExtendFilingRequest
-	4,  // 18: lianhu.reporting.v1.FilingService.DecideFiling:input_type -> lianhu.reporting.v1.DecideFilingRequest
-	6,  // 19: lianhu.reporting.v1.FilingService.GiveFeedback:input_type -> lianhu.reporting.v1.GiveFeedbackRequest
-	8,  // 20: lianhu.reporting.v1.FilingService.CorrectFiling:input_type -> lianhu.reporting.v1.CorrectFilingRequest
-	10, // 21: lianhu.reporting.v1.FilingReadService.GetFiling:input_type -> lianhu.reporting.v1.GetFilingRequest
-	12, // 22: lianhu.reporting.v1.FilingReadService.ListFilings:input_type -> lianhu.reporting.v1.ListFilingsRequest
-	1,  // 23: lianhu.reporting.v1.FilingService.OpenFiling:output_type -> lianhu.reporting.v1.OpenFilingResponse
-	3,  // 24: lianhu.reporting.v1.FilingService.ExtendFiling:output_type -> lianhu.reporting.v1.ExtendFilingResponse
-	5,  // 25: lianhu.reporting.v1.FilingService.DecideFiling:output_type -> lianhu.reporting.v1.DecideFilingResponse
-	7,  // 26: lianhu.reporting.v1.FilingService.GiveFeedback:output_type -> lianhu.reporting.v1.GiveFeedbackResponse
-	9,  // 27: lianhu.reporting.v1.FilingService.CorrectFiling:output_type -> lianhu.reporting.v1.CorrectFilingResponse
-	11, // 28: lianhu.reporting.v1.FilingReadService.GetFiling:output_type -> lianhu.reporting.v1.GetFilingResponse
-	13, // 29: lianhu.reporting.v1.FilingReadService.ListFilings:output_type -> lianhu.reporting.v1.ListFilingsResponse
-	23, // [23:30] is the sub-list for method output_type
-	16, // [16:23] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	18, // 0: lianhu.reporting.v1.OpenFilingRequest.kind:type_name -> lianhu.reporting.v1.Filing.Kind
+	19, // 1: lianhu.reporting.v1.OpenFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
+	20, // 2: lianhu.reporting.v1.OpenFilingResponse.state:type_name -> lianhu.reporting.v1.Filing.State
+	21, // 3: lianhu.reporting.v1.ExtendFilingRequest.ground:type_name -> lianhu.reporting.v1.Filing.Ground
+	19, // 4: lianhu.reporting.v1.ExtendFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
+	20, // 5: lianhu.reporting.v1.ExtendFilingResponse.state:type_name -> lianhu.reporting.v1.Filing.State
+	22, // 6: lianhu.reporting.v1.DecideFilingRequest.decision:type_name -> lianhu.reporting.v1.Filing.Decision
+	19, // 7: lianhu.reporting.v1.DecideFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
+	20, // 8: lianhu.reporting.v1.DecideFilingResponse.state:type_name -> lianhu.reporting.v1.Filing.State
+	19, // 9: lianhu.reporting.v1.GiveFeedbackResponse.standing:type_name -> lianhu.custody.v1.Standing
+	20, // 10: lianhu.reporting.v1.GiveFeedbackResponse.state:type_name -> lianhu.reporting.v1.Filing.State
+	19, // 11: lianhu.reporting.v1.GiveProsecutionFeedbackResponse.standing:type_name -> lianhu.custody.v1.Standing
+	20, // 12: lianhu.reporting.v1.GiveProsecutionFeedbackResponse.state:type_name -> lianhu.reporting.v1.Filing.State
+	19, // 13: lianhu.reporting.v1.TransferForProsecutionResponse.standing:type_name -> lianhu.custody.v1.Standing
+	20, // 14: lianhu.reporting.v1.TransferForProsecutionResponse.state:type_name -> lianhu.reporting.v1.Filing.State
+	19, // 15: lianhu.reporting.v1.CorrectFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
+	20, // 16: lianhu.reporting.v1.CorrectFilingResponse.state:type_name -> lianhu.reporting.v1.Filing.State
+	23, // 17: lianhu.reporting.v1.GetFilingResponse.filing:type_name -> lianhu.reporting.v1.Filing
+	24, // 18: lianhu.reporting.v1.GetFilingResponse.supervisions:type_name -> lianhu.reporting.v1.Supervision
+	22, // 19: lianhu.reporting.v1.ListFilingsRequest.decision:type_name -> lianhu.reporting.v1.Filing.Decision
+	23, // 20: lianhu.reporting.v1.ListFilingsResponse.filings:type_name -> lianhu.reporting.v1.Filing
+	0,  // 21: lianhu.reporting.v1.FilingService.OpenFiling:input_type -> lianhu.reporting.v1.OpenFilingRequest
+	2,  // 22: lianhu.reporting.v1.FilingService.ExtendFiling:input_type -> lianhu.reporting.v1.ExtendFilingRequest
+	4,  // 23: lianhu.reporting.v1.FilingService.DecideFiling:input_type -> lianhu.reporting.v1.DecideFilingRequest
+	6,  // 24: lianhu.reporting.v1.FilingService.GiveFeedback:input_type -> lianhu.reporting.v1.GiveFeedbackRequest
+	8,  // 25: lianhu.reporting.v1.FilingService.GiveProsecutionFeedback:input_type -> lianhu.reporting.v1.GiveProsecutionFeedbackRequest
+	10, // 26: lianhu.reporting.v1.FilingService.TransferForProsecution:input_type -> lianhu.reporting.v1.TransferForProsecutionRequest
+	12, // 27: lianhu.reporting.v1.FilingService.CorrectFiling:input_type -> lianhu.reporting.v1.CorrectFilingRequest
+	14, // 28: lianhu.reporting.v1.FilingReadService.GetFiling:input_type -> lianhu.reporting.v1.GetFilingRequest
+	16, // 29: lianhu.reporting.v1.FilingReadService.ListFilings:input_type -> lianhu.reporting.v1.ListFilingsRequest
+	1,  // 30: lianhu.reporting.v1.FilingService.OpenFiling:output_type -> lianhu.reporting.v1.OpenFilingResponse
+	3,  // 31: lianhu.reporting.v1.FilingService.ExtendFiling:output_type -> lianhu.reporting.v1.ExtendFilingResponse
+	5,  // 32: lianhu.reporting.v1.FilingService.DecideFiling:output_type -> lianhu.reporting.v1.DecideFilingResponse
+	7,  // 33: lianhu.reporting.v1.FilingService.GiveFeedback:output_type -> lianhu.reporting.v1.GiveFeedbackResponse
+	9,  // 34: lianhu.reporting.v1.FilingService.GiveProsecutionFeedback:output_type -> lianhu.reporting.v1.GiveProsecutionFeedbackResponse
+	11, // 35: lianhu.reporting.v1.FilingService.TransferForProsecution:output_type -> lianhu.reporting.v1.TransferForProsecutionResponse
+	13, // 36: lianhu.reporting.v1.FilingService.CorrectFiling:output_type -> lianhu.reporting.v1.CorrectFilingResponse
+	15, // 37: lianhu.reporting.v1.FilingReadService.GetFiling:output_type -> lianhu.reporting.v1.GetFilingResponse
+	17, // 38: lianhu.reporting.v1.FilingReadService.ListFilings:output_type -> lianhu.reporting.v1.ListFilingsResponse
+	30, // [30:39] is the sub-list for method output_type
+	21, // [21:30] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_filing_service_proto_init() }
@@ -1158,13 +1460,14 @@ func file_lianhu_reporting_v1_filing_service_proto_init() {
 		return
 	}
 	file_lianhu_reporting_v1_filing_proto_init()
+	file_lianhu_reporting_v1_supervision_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_filing_service_proto_rawDesc), len(file_lianhu_reporting_v1_filing_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

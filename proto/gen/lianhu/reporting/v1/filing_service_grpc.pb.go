@@ -19,11 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	FilingService_OpenFiling_FullMethodName    = "/lianhu.reporting.v1.FilingService/OpenFiling"
-	FilingService_ExtendFiling_FullMethodName  = "/lianhu.reporting.v1.FilingService/ExtendFiling"
-	FilingService_DecideFiling_FullMethodName  = "/lianhu.reporting.v1.FilingService/DecideFiling"
-	FilingService_GiveFeedback_FullMethodName  = "/lianhu.reporting.v1.FilingService/GiveFeedback"
-	FilingService_CorrectFiling_FullMethodName = "/lianhu.reporting.v1.FilingService/CorrectFiling"
+	FilingService_OpenFiling_FullMethodName              = "/lianhu.reporting.v1.FilingService/OpenFiling"
+	FilingService_ExtendFiling_FullMethodName            = "/lianhu.reporting.v1.FilingService/ExtendFiling"
+	FilingService_DecideFiling_FullMethodName            = "/lianhu.reporting.v1.FilingService/DecideFiling"
+	FilingService_GiveFeedback_FullMethodName            = "/lianhu.reporting.v1.FilingService/GiveFeedback"
+	FilingService_GiveProsecutionFeedback_FullMethodName = "/lianhu.reporting.v1.FilingService/GiveProsecutionFeedback"
+	FilingService_TransferForProsecution_FullMethodName  = "/lianhu.reporting.v1.FilingService/TransferForProsecution"
+	FilingService_CorrectFiling_FullMethodName           = "/lianhu.reporting.v1.FilingService/CorrectFiling"
 )
 
 // FilingServiceClient is the client API for FilingService service.
@@ -48,6 +50,14 @@ type FilingServiceClient interface {
 	// GetReportStatus shows decision and time. Callable by: station, police; as holder or offered unit. Custody: nobody's any more. Clock: none.
 	// Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	GiveFeedback(ctx context.Context, in *GiveFeedbackRequest, opts ...grpc.CallOption) (*GiveFeedbackResponse, error)
+	// GiveProsecutionFeedback tells whoever reported that the filed case is about to go to prosecution (移送起诉前反馈, policy R3.5), in the reporter's own
+	// GetReportStatus. Callable by: station, police; as holder of the filing or formerly. Custody and clock: unchanged. Errors: STATE_FORBIDS, NOT_FOUND,
+	// ETAG_MISMATCH.
+	GiveProsecutionFeedback(ctx context.Context, in *GiveProsecutionFeedbackRequest, opts ...grpc.CallOption) (*GiveProsecutionFeedbackResponse, error)
+	// TransferForProsecution records that the filed criminal case went to the procuratorate (移送审查起诉). Where the district has the clock
+	// report.feedback2, the reporter must have been told before. Callable by: station, police; as holder of the filing or formerly; by an officer.
+	// Custody and clock: unchanged. Errors: OFFICER_REQUIRED, FEEDBACK_DUE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	TransferForProsecution(ctx context.Context, in *TransferForProsecutionRequest, opts ...grpc.CallOption) (*TransferForProsecutionResponse, error)
 	// CorrectFiling puts right what was recorded of a decision; the earlier text stays readable (更正). Callable by: station, police; as holder or
 	// formerly; by an officer. Custody and clock: unchanged. Errors: OFFICER_REQUIRED, NOTHING_CORRECTED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	CorrectFiling(ctx context.Context, in *CorrectFilingRequest, opts ...grpc.CallOption) (*CorrectFilingResponse, error)
@@ -101,6 +111,26 @@ func (c *filingServiceClient) GiveFeedback(ctx context.Context, in *GiveFeedback
 	return out, nil
 }
 
+func (c *filingServiceClient) GiveProsecutionFeedback(ctx context.Context, in *GiveProsecutionFeedbackRequest, opts ...grpc.CallOption) (*GiveProsecutionFeedbackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GiveProsecutionFeedbackResponse)
+	err := c.cc.Invoke(ctx, FilingService_GiveProsecutionFeedback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *filingServiceClient) TransferForProsecution(ctx context.Context, in *TransferForProsecutionRequest, opts ...grpc.CallOption) (*TransferForProsecutionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TransferForProsecutionResponse)
+	err := c.cc.Invoke(ctx, FilingService_TransferForProsecution_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *filingServiceClient) CorrectFiling(ctx context.Context, in *CorrectFilingRequest, opts ...grpc.CallOption) (*CorrectFilingResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CorrectFilingResponse)
@@ -133,6 +163,14 @@ type FilingServiceServer interface {
 	// GetReportStatus shows decision and time. Callable by: station, police; as holder or offered unit. Custody: nobody's any more. Clock: none.
 	// Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	GiveFeedback(context.Context, *GiveFeedbackRequest) (*GiveFeedbackResponse, error)
+	// GiveProsecutionFeedback tells whoever reported that the filed case is about to go to prosecution (移送起诉前反馈, policy R3.5), in the reporter's own
+	// GetReportStatus. Callable by: station, police; as holder of the filing or formerly. Custody and clock: unchanged. Errors: STATE_FORBIDS, NOT_FOUND,
+	// ETAG_MISMATCH.
+	GiveProsecutionFeedback(context.Context, *GiveProsecutionFeedbackRequest) (*GiveProsecutionFeedbackResponse, error)
+	// TransferForProsecution records that the filed criminal case went to the procuratorate (移送审查起诉). Where the district has the clock
+	// report.feedback2, the reporter must have been told before. Callable by: station, police; as holder of the filing or formerly; by an officer.
+	// Custody and clock: unchanged. Errors: OFFICER_REQUIRED, FEEDBACK_DUE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	TransferForProsecution(context.Context, *TransferForProsecutionRequest) (*TransferForProsecutionResponse, error)
 	// CorrectFiling puts right what was recorded of a decision; the earlier text stays readable (更正). Callable by: station, police; as holder or
 	// formerly; by an officer. Custody and clock: unchanged. Errors: OFFICER_REQUIRED, NOTHING_CORRECTED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	CorrectFiling(context.Context, *CorrectFilingRequest) (*CorrectFilingResponse, error)
@@ -157,6 +195,12 @@ func (UnimplementedFilingServiceServer) DecideFiling(context.Context, *DecideFil
 }
 func (UnimplementedFilingServiceServer) GiveFeedback(context.Context, *GiveFeedbackRequest) (*GiveFeedbackResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GiveFeedback not implemented")
+}
+func (UnimplementedFilingServiceServer) GiveProsecutionFeedback(context.Context, *GiveProsecutionFeedbackRequest) (*GiveProsecutionFeedbackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GiveProsecutionFeedback not implemented")
+}
+func (UnimplementedFilingServiceServer) TransferForProsecution(context.Context, *TransferForProsecutionRequest) (*TransferForProsecutionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TransferForProsecution not implemented")
 }
 func (UnimplementedFilingServiceServer) CorrectFiling(context.Context, *CorrectFilingRequest) (*CorrectFilingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CorrectFiling not implemented")
@@ -254,6 +298,42 @@ func _FilingService_GiveFeedback_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FilingService_GiveProsecutionFeedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GiveProsecutionFeedbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FilingServiceServer).GiveProsecutionFeedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FilingService_GiveProsecutionFeedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FilingServiceServer).GiveProsecutionFeedback(ctx, req.(*GiveProsecutionFeedbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FilingService_TransferForProsecution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TransferForProsecutionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FilingServiceServer).TransferForProsecution(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FilingService_TransferForProsecution_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FilingServiceServer).TransferForProsecution(ctx, req.(*TransferForProsecutionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FilingService_CorrectFiling_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CorrectFilingRequest)
 	if err := dec(in); err != nil {
@@ -294,6 +374,14 @@ var FilingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GiveFeedback",
 			Handler:    _FilingService_GiveFeedback_Handler,
+		},
+		{
+			MethodName: "GiveProsecutionFeedback",
+			Handler:    _FilingService_GiveProsecutionFeedback_Handler,
+		},
+		{
+			MethodName: "TransferForProsecution",
+			Handler:    _FilingService_TransferForProsecution_Handler,
 		},
 		{
 			MethodName: "CorrectFiling",

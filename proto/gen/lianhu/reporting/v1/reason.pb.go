@@ -106,6 +106,8 @@ const (
 	Reason_REASON_CHILD_REQUIRED Reason = 67
 	// The report is about a child with this identity number already. Metadata: {"field":"child.person.id_number"}.
 	Reason_REASON_CHILD_PRESENT Reason = 68
+	// Whoever reported must be told before the case goes to prosecution. Metadata: {}.
+	Reason_REASON_FEEDBACK_DUE Reason = 69
 )
 
 // Enum value maps for Reason.
@@ -148,6 +150,7 @@ var (
 		66: "REASON_LINK_UNKNOWN",
 		67: "REASON_CHILD_REQUIRED",
 		68: "REASON_CHILD_PRESENT",
+		69: "REASON_FEEDBACK_DUE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                0,
@@ -187,6 +190,7 @@ var (
 		"REASON_LINK_UNKNOWN":               66,
 		"REASON_CHILD_REQUIRED":             67,
 		"REASON_CHILD_PRESENT":              68,
+		"REASON_FEEDBACK_DUE":               69,
 	}
 )
 
@@ -221,7 +225,7 @@ var File_lianhu_reporting_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\x98\x16\n" +
+	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xe8\x16\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x18REASON_SITUATION_UNKNOWN\x10\x01\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15情形代码不存在\x12`\n" +
@@ -260,7 +264,8 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\x13REASON_LINK_PRESENT\x10A\x1a#\xfa\xd2%\x1f\b\x05\x12\x1b该警情已关联此报告\x129\n" +
 	"\x13REASON_LINK_UNKNOWN\x10B\x1a \xfa\xd2%\x1c\b\x06\x12\x18没有可划销的关联\x12h\n" +
 	"\x15REASON_CHILD_REQUIRED\x10C\x1aM\xfa\xd2%I\b\x06\x12E尚未登记儿童，请补充儿童或说明未发现儿童的原因\x12=\n" +
-	"\x14REASON_CHILD_PRESENT\x10D\x1a#\xfa\xd2%\x1f\b\x05\x12\x1b该报告已登记此儿童BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x14REASON_CHILD_PRESENT\x10D\x1a#\xfa\xd2%\x1f\b\x05\x12\x1b该报告已登记此儿童\x12N\n" +
+	"\x13REASON_FEEDBACK_DUE\x10E\x1a5\xfa\xd2%1\b\x06\x12-移送审查起诉前须先向报告人反馈BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reason_proto_rawDescOnce sync.Once

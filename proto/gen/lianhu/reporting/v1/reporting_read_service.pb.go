@@ -530,9 +530,13 @@ type FilingFeedback struct {
 	// Business time of the decision.
 	DecideTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
 	// Business time of the feedback.
-	FeedbackTime  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=feedback_time,json=feedbackTime,proto3" json:"feedback_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	FeedbackTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=feedback_time,json=feedbackTime,proto3" json:"feedback_time,omitempty"`
+	// Business time at which police told that the case goes to prosecution; absent before.
+	ProsecutionFeedbackTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=prosecution_feedback_time,json=prosecutionFeedbackTime,proto3" json:"prosecution_feedback_time,omitempty"`
+	// Business time at which it went there; absent before.
+	ProsecutionTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=prosecution_time,json=prosecutionTime,proto3" json:"prosecution_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *FilingFeedback) Reset() {
@@ -589,6 +593,20 @@ func (x *FilingFeedback) GetDecideTime() *timestamppb.Timestamp {
 func (x *FilingFeedback) GetFeedbackTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.FeedbackTime
+	}
+	return nil
+}
+
+func (x *FilingFeedback) GetProsecutionFeedbackTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProsecutionFeedbackTime
+	}
+	return nil
+}
+
+func (x *FilingFeedback) GetProsecutionTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProsecutionTime
 	}
 	return nil
 }
@@ -1009,7 +1027,7 @@ func (x *ListWorkResponse) GetNextPageToken() string {
 // GetCustodyHistoryRequest names the item.
 type GetCustodyHistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of a report, bulletin, assessment, incident, search, placement or filing.
+	// Id of a report, bulletin, assessment, incident, search, placement, filing or supervision.
 	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1226,13 +1244,15 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\x13PROGRESS_RESPONDING\x10\x02\x12\x16\n" +
 	"\x12PROGRESS_RESPONDED\x10\x03\x12\x16\n" +
 	"\x12PROGRESS_ASSESSING\x10\x04\x12\x16\n" +
-	"\x12PROGRESS_CONCLUDED\x10\x05\"\x9e\x02\n" +
+	"\x12PROGRESS_CONCLUDED\x10\x05\"\xc9\x03\n" +
 	"\x0eFilingFeedback\x12:\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .lianhu.reporting.v1.Filing.KindB\x04\xf0\xd2%\x02R\x04kind\x12F\n" +
 	"\bdecision\x18\x02 \x01(\x0e2$.lianhu.reporting.v1.Filing.DecisionB\x04\xf0\xd2%\x02R\bdecision\x12A\n" +
 	"\vdecide_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
 	"decideTime\x12E\n" +
-	"\rfeedback_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\ffeedbackTime\"C\n" +
+	"\rfeedback_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\ffeedbackTime\x12\\\n" +
+	"\x19prosecution_feedback_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x17prosecutionFeedbackTime\x12K\n" +
+	"\x10prosecution_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x0fprosecutionTime\"C\n" +
 	"\x12GetBulletinRequest\x12-\n" +
 	"\vbulletin_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\n" +
 	"bulletinId\"\xe2\x01\n" +
@@ -1359,38 +1379,40 @@ var file_lianhu_reporting_v1_reporting_read_service_proto_depIdxs = []int32{
 	30, // 15: lianhu.reporting.v1.FilingFeedback.decision:type_name -> lianhu.reporting.v1.Filing.Decision
 	28, // 16: lianhu.reporting.v1.FilingFeedback.decide_time:type_name -> google.protobuf.Timestamp
 	28, // 17: lianhu.reporting.v1.FilingFeedback.feedback_time:type_name -> google.protobuf.Timestamp
-	31, // 18: lianhu.reporting.v1.GetBulletinResponse.bulletin:type_name -> lianhu.reporting.v1.Bulletin
-	21, // 19: lianhu.reporting.v1.GetBulletinResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
-	21, // 20: lianhu.reporting.v1.GetBulletinResponse.children:type_name -> lianhu.reporting.v1.ProvisionalChild
-	32, // 21: lianhu.reporting.v1.GetAssessmentResponse.assessment:type_name -> lianhu.reporting.v1.Assessment
-	33, // 22: lianhu.reporting.v1.GetIncidentResponse.incident:type_name -> lianhu.reporting.v1.Incident
-	34, // 23: lianhu.reporting.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
-	35, // 24: lianhu.reporting.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
-	36, // 25: lianhu.reporting.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
-	37, // 26: lianhu.reporting.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
-	1,  // 27: lianhu.reporting.v1.ReportingReadService.GetReport:input_type -> lianhu.reporting.v1.GetReportRequest
-	3,  // 28: lianhu.reporting.v1.ReportingReadService.ListReports:input_type -> lianhu.reporting.v1.ListReportsRequest
-	5,  // 29: lianhu.reporting.v1.ReportingReadService.GetReportStatus:input_type -> lianhu.reporting.v1.GetReportStatusRequest
-	8,  // 30: lianhu.reporting.v1.ReportingReadService.GetBulletin:input_type -> lianhu.reporting.v1.GetBulletinRequest
-	10, // 31: lianhu.reporting.v1.ReportingReadService.GetAssessment:input_type -> lianhu.reporting.v1.GetAssessmentRequest
-	12, // 32: lianhu.reporting.v1.ReportingReadService.GetIncident:input_type -> lianhu.reporting.v1.GetIncidentRequest
-	14, // 33: lianhu.reporting.v1.ReportingReadService.ListWork:input_type -> lianhu.reporting.v1.ListWorkRequest
-	16, // 34: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:input_type -> lianhu.reporting.v1.GetCustodyHistoryRequest
-	18, // 35: lianhu.reporting.v1.ReportingReadService.GetVersion:input_type -> lianhu.reporting.v1.GetVersionRequest
-	2,  // 36: lianhu.reporting.v1.ReportingReadService.GetReport:output_type -> lianhu.reporting.v1.GetReportResponse
-	4,  // 37: lianhu.reporting.v1.ReportingReadService.ListReports:output_type -> lianhu.reporting.v1.ListReportsResponse
-	6,  // 38: lianhu.reporting.v1.ReportingReadService.GetReportStatus:output_type -> lianhu.reporting.v1.GetReportStatusResponse
-	9,  // 39: lianhu.reporting.v1.ReportingReadService.GetBulletin:output_type -> lianhu.reporting.v1.GetBulletinResponse
-	11, // 40: lianhu.reporting.v1.ReportingReadService.GetAssessment:output_type -> lianhu.reporting.v1.GetAssessmentResponse
-	13, // 41: lianhu.reporting.v1.ReportingReadService.GetIncident:output_type -> lianhu.reporting.v1.GetIncidentResponse
-	15, // 42: lianhu.reporting.v1.ReportingReadService.ListWork:output_type -> lianhu.reporting.v1.ListWorkResponse
-	17, // 43: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:output_type -> lianhu.reporting.v1.GetCustodyHistoryResponse
-	19, // 44: lianhu.reporting.v1.ReportingReadService.GetVersion:output_type -> lianhu.reporting.v1.GetVersionResponse
-	36, // [36:45] is the sub-list for method output_type
-	27, // [27:36] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	28, // 18: lianhu.reporting.v1.FilingFeedback.prosecution_feedback_time:type_name -> google.protobuf.Timestamp
+	28, // 19: lianhu.reporting.v1.FilingFeedback.prosecution_time:type_name -> google.protobuf.Timestamp
+	31, // 20: lianhu.reporting.v1.GetBulletinResponse.bulletin:type_name -> lianhu.reporting.v1.Bulletin
+	21, // 21: lianhu.reporting.v1.GetBulletinResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
+	21, // 22: lianhu.reporting.v1.GetBulletinResponse.children:type_name -> lianhu.reporting.v1.ProvisionalChild
+	32, // 23: lianhu.reporting.v1.GetAssessmentResponse.assessment:type_name -> lianhu.reporting.v1.Assessment
+	33, // 24: lianhu.reporting.v1.GetIncidentResponse.incident:type_name -> lianhu.reporting.v1.Incident
+	34, // 25: lianhu.reporting.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
+	35, // 26: lianhu.reporting.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
+	36, // 27: lianhu.reporting.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
+	37, // 28: lianhu.reporting.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
+	1,  // 29: lianhu.reporting.v1.ReportingReadService.GetReport:input_type -> lianhu.reporting.v1.GetReportRequest
+	3,  // 30: lianhu.reporting.v1.ReportingReadService.ListReports:input_type -> lianhu.reporting.v1.ListReportsRequest
+	5,  // 31: lianhu.reporting.v1.ReportingReadService.GetReportStatus:input_type -> lianhu.reporting.v1.GetReportStatusRequest
+	8,  // 32: lianhu.reporting.v1.ReportingReadService.GetBulletin:input_type -> lianhu.reporting.v1.GetBulletinRequest
+	10, // 33: lianhu.reporting.v1.ReportingReadService.GetAssessment:input_type -> lianhu.reporting.v1.GetAssessmentRequest
+	12, // 34: lianhu.reporting.v1.ReportingReadService.GetIncident:input_type -> lianhu.reporting.v1.GetIncidentRequest
+	14, // 35: lianhu.reporting.v1.ReportingReadService.ListWork:input_type -> lianhu.reporting.v1.ListWorkRequest
+	16, // 36: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:input_type -> lianhu.reporting.v1.GetCustodyHistoryRequest
+	18, // 37: lianhu.reporting.v1.ReportingReadService.GetVersion:input_type -> lianhu.reporting.v1.GetVersionRequest
+	2,  // 38: lianhu.reporting.v1.ReportingReadService.GetReport:output_type -> lianhu.reporting.v1.GetReportResponse
+	4,  // 39: lianhu.reporting.v1.ReportingReadService.ListReports:output_type -> lianhu.reporting.v1.ListReportsResponse
+	6,  // 40: lianhu.reporting.v1.ReportingReadService.GetReportStatus:output_type -> lianhu.reporting.v1.GetReportStatusResponse
+	9,  // 41: lianhu.reporting.v1.ReportingReadService.GetBulletin:output_type -> lianhu.reporting.v1.GetBulletinResponse
+	11, // 42: lianhu.reporting.v1.ReportingReadService.GetAssessment:output_type -> lianhu.reporting.v1.GetAssessmentResponse
+	13, // 43: lianhu.reporting.v1.ReportingReadService.GetIncident:output_type -> lianhu.reporting.v1.GetIncidentResponse
+	15, // 44: lianhu.reporting.v1.ReportingReadService.ListWork:output_type -> lianhu.reporting.v1.ListWorkResponse
+	17, // 45: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:output_type -> lianhu.reporting.v1.GetCustodyHistoryResponse
+	19, // 46: lianhu.reporting.v1.ReportingReadService.GetVersion:output_type -> lianhu.reporting.v1.GetVersionResponse
+	38, // [38:47] is the sub-list for method output_type
+	29, // [29:38] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_reporting_read_service_proto_init() }

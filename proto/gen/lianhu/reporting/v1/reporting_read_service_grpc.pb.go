@@ -57,7 +57,7 @@ type ReportingReadServiceClient interface {
 	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
 	// Errors: PAGE_TOKEN_INVALID.
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement or filing (责任流转记录). Callable by: every_unit that
+	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement, filing or supervision (责任流转记录). Callable by: every_unit that
 	// holds, is offered or was involved in the matter. Errors: NOT_FOUND.
 	GetCustodyHistory(ctx context.Context, in *GetCustodyHistoryRequest, opts ...grpc.CallOption) (*GetCustodyHistoryResponse, error)
 	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
@@ -189,7 +189,7 @@ type ReportingReadServiceServer interface {
 	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
 	// Errors: PAGE_TOKEN_INVALID.
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement or filing (责任流转记录). Callable by: every_unit that
+	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement, filing or supervision (责任流转记录). Callable by: every_unit that
 	// holds, is offered or was involved in the matter. Errors: NOT_FOUND.
 	GetCustodyHistory(context.Context, *GetCustodyHistoryRequest) (*GetCustodyHistoryResponse, error)
 	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
