@@ -74,6 +74,24 @@ func (s *Matters) CorrectReport(ctx context.Context, req *reportingv1.CorrectRep
 	})
 }
 
+// StrikeSituation implements MatterService.
+func (s *Matters) StrikeSituation(ctx context.Context, req *reportingv1.StrikeSituationRequest) (*reportingv1.StrikeSituationResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.measure", func(c *command.Change, r *reportingv1.Report) (string, error) {
+		return "situation_struck", rules.StrikeSituation(r, by(ctx), req.GetSituation(), req.GetText(), c.Now)
+	}, func(r *reportingv1.Report) *reportingv1.StrikeSituationResponse {
+		return &reportingv1.StrikeSituationResponse{Standing: r.GetStanding(), State: r.GetState()}
+	})
+}
+
+// StrikeFinding implements MatterService.
+func (s *Matters) StrikeFinding(ctx context.Context, req *reportingv1.StrikeFindingRequest) (*reportingv1.StrikeFindingResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Assessments, req.GetAssessmentId(), "assessment.record", func(c *command.Change, a *reportingv1.Assessment) (string, error) {
+		return "finding_struck", rules.StrikeFinding(a, by(ctx), req.GetFindingId(), req.GetText(), c.Now)
+	}, func(a *reportingv1.Assessment) *reportingv1.StrikeFindingResponse {
+		return &reportingv1.StrikeFindingResponse{Standing: a.GetStanding(), State: a.GetState()}
+	})
+}
+
 // LinkIncident implements MatterService. The caller must know of the report, too: a link would tell of it.
 func (s *Matters) LinkIncident(ctx context.Context, req *reportingv1.LinkIncidentRequest) (*reportingv1.LinkIncidentResponse, error) {
 	incident, err := row.Find(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = $1", req.GetIncidentNumber())

@@ -203,6 +203,9 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 			_, err := h.addChild(h.officer(), station, report, &reportingv1.ChildDescription{Person: &personv1.Person{IdNumber: "320411201506010019"}})
 			return err
 		},
+		"SITUATION_ABSENT":   func() error { return h.strikeSituation(h.officer(), station, report, "MISSING") },
+		"SITUATION_REQUIRED": func() error { return h.strikeSituation(h.officer(), station, report, "LIVING_ALONE") },
+		"FINDING_NOT_FOUND":  func() error { return h.strikeFinding(h.assessing(), township, h.assessment(), id()) },
 		"FEEDBACK_DUE": func() error {
 			filing := h.filing(h.accepted())
 			h.decide(filing)

@@ -57,9 +57,13 @@ func (s *Commands) AcknowledgeBulletin(ctx context.Context, req *reportingv1.Ack
 // RecordAssessment implements ReportingService.
 func (s *Commands) RecordAssessment(ctx context.Context, req *reportingv1.RecordAssessmentRequest) (*reportingv1.RecordAssessmentResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Assessments, req.GetAssessmentId(), "assessment.record", func(c *command.Change, a *reportingv1.Assessment) (string, error) {
-		return "recorded", rules.RecordAssessment(s.District, a, by(ctx), req.GetFindings(), c.Now)
+		return "recorded", rules.RecordAssessment(s.District, a, by(ctx), req.GetFindings(), c.ID, c.Now)
 	}, func(a *reportingv1.Assessment) *reportingv1.RecordAssessmentResponse {
-		return &reportingv1.RecordAssessmentResponse{Standing: a.GetStanding(), State: a.GetState()}
+		answer := &reportingv1.RecordAssessmentResponse{Standing: a.GetStanding(), State: a.GetState()}
+		for _, f := range a.GetFindings()[len(a.GetFindings())-len(req.GetFindings()):] {
+			answer.FindingIds = append(answer.FindingIds, f.GetId())
+		}
+		return answer
 	})
 }
 

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
@@ -15,15 +13,16 @@ import (
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
-// RecordAssessment adds findings. The township takes the assessment back if the lead office had become holder.
-func RecordAssessment(d *district.District, a *reportingv1.Assessment, by Actor, findings []*reportingv1.Finding, now time.Time) error {
+// RecordAssessment adds findings; id makes the id of what a word names. The township takes the assessment back if the lead office had become holder.
+func RecordAssessment(d *district.District, a *reportingv1.Assessment, by Actor, findings []*reportingv1.Finding, id func(string) string, now time.Time) error {
 	if err := assessing(a, by, "record"); err != nil {
 		return err
 	}
-	for _, f := range findings {
-		f = proto.CloneOf(f)
-		f.RecordTime, f.Unit, f.Officer = stamp(now), by.Unit, by.Officer
-		a.Findings = append(a.Findings, f)
+	for i, f := range findings {
+		a.Findings = append(a.Findings, &reportingv1.Finding{
+			Id: id(fmt.Sprintf("finding.%d", i)), Dimension: f.GetDimension(), Risk: f.GetRisk(), Text: f.GetText(),
+			RecordTime: stamp(now), Unit: by.Unit, Officer: by.Officer,
+		})
 	}
 	first := a.GetState() == reportingv1.Assessment_STATE_OPEN
 	if first || a.GetStanding().GetHolder() != by.Unit {
@@ -33,13 +32,33 @@ func RecordAssessment(d *district.District, a *reportingv1.Assessment, by Actor,
 	return nil
 }
 
+// StrikeFinding strikes out a finding recorded wrongly. It stays readable.
+func StrikeFinding(a *reportingv1.Assessment, by Actor, id, text string, now time.Time) error {
+	if err := assessing(a, by, "strikeFinding"); err != nil {
+		return err
+	}
+	if by.Officer == "" {
+		return officerRequired()
+	}
+	at := slices.IndexFunc(a.GetFindings(), func(f *reportingv1.Finding) bool { return f.GetId() == id && stands(f) })
+	if at < 0 {
+		return fault.New(reportingv1.Reason_REASON_FINDING_NOT_FOUND, "finding_id: no such finding stands", "field", "finding_id").
+			Field("finding_id", "no such finding stands")
+	}
+	f := a.GetFindings()[at]
+	f.StrikeTime, f.StrikeText, f.StrikeUnit, f.StrikeOfficer = stamp(now), text, by.Unit, by.Officer
+	return nil
+}
+
+func stands(f *reportingv1.Finding) bool { return f.GetStrikeTime() == nil }
+
 // Conclude sets colour and needs. With needs the assessment waits until the case is open elsewhere; without, it is closed.
 // childID is the child as known now.
 func Conclude(d *district.District, a *reportingv1.Assessment, by Actor, req *reportingv1.ConcludeAssessmentRequest, childID string, now time.Time) error {
 	if err := assessing(a, by, "conclude"); err != nil {
 		return err
 	}
-	if len(a.GetFindings()) == 0 {
+	if !slices.ContainsFunc(a.GetFindings(), stands) {
 		return fault.New(reportingv1.Reason_REASON_FINDING_REQUIRED, "record at least one finding first")
 	}
 	if err := checkNeeds(d, req.GetNeeds(), now); err != nil {

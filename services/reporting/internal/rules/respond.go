@@ -117,6 +117,27 @@ func AddSituation(d *district.District, r *reportingv1.Report, by Actor, code, t
 	return nil
 }
 
+// StrikeSituation strikes out what was reported or added wrongly. It stays readable; what closing demands follows the situations that stand.
+func StrikeSituation(r *reportingv1.Report, by Actor, code, text string, now time.Time) error {
+	if err := responding(r, by, "strikeSituation"); err != nil {
+		return err
+	}
+	if by.Officer == "" {
+		return officerRequired()
+	}
+	at := slices.Index(r.GetSituations(), code)
+	switch {
+	case at < 0:
+		return fault.New(reportingv1.Reason_REASON_SITUATION_ABSENT, "situation: the report does not have it", "field", "situation", "situation", code).
+			Field("situation", "the report does not have it")
+	case len(r.GetSituations()) == 1:
+		return fault.New(reportingv1.Reason_REASON_SITUATION_REQUIRED, "the only situation that stands", "situation", code)
+	}
+	r.Situations = slices.Delete(r.Situations, at, at+1)
+	r.StruckSituations = append(r.StruckSituations, &reportingv1.StruckSituation{Situation: code, Text: text, Unit: by.Unit, Officer: by.Officer, StrikeTime: stamp(now)})
+	return nil
+}
+
 // RecordMeasure records a measure that was taken. id becomes the measure's id.
 func RecordMeasure(d *district.District, r *reportingv1.Report, by Actor, req *reportingv1.RecordMeasureRequest, id string, now time.Time) error {
 	if err := responding(r, by, "recordMeasure"); err != nil {

@@ -297,13 +297,13 @@ func TestAnAssessmentIsDoneByItsTownship(t *testing.T) {
 	conclude := &reportingv1.ConcludeAssessmentRequest{Colour: personv1.RiskColour_RISK_COLOUR_YELLOW, Summary: "结论", Needs: []*reportingv1.NeedFinding{{Code: "psychological_support"}}}
 	refused(t, rules.Conclude(d, a, by, conclude, "", noon), reportingv1.Reason_REASON_FINDING_REQUIRED, before, a)
 	finding := []*reportingv1.Finding{{Dimension: reportingv1.Dimension_DIMENSION_GUARDIANSHIP, Text: "无人照料", Unit: "forged"}}
-	refused(t, rules.RecordAssessment(d, a, rules.Actor{Unit: lead}, finding, noon), faultv1.Reason_REASON_STATE_FORBIDS, before, a)
+	refused(t, rules.RecordAssessment(d, a, rules.Actor{Unit: lead}, finding, ids, noon), faultv1.Reason_REASON_STATE_FORBIDS, before, a)
 
 	overdue := a.GetStanding().GetDeadline().AsTime()
 	if err := rules.ExpireAssessment(d, a, overdue); err != nil || a.GetStanding().GetHolder() != lead {
 		t.Fatalf("%v, held by %s", err, a.GetStanding().GetHolder())
 	}
-	if err := rules.RecordAssessment(d, a, by, finding, overdue); err != nil {
+	if err := rules.RecordAssessment(d, a, by, finding, ids, overdue); err != nil {
 		t.Fatal(err)
 	}
 	if a.GetStanding().GetHolder() != township || a.GetStanding().GetClock() != "assessment.done" || a.GetFindings()[0].GetUnit() != township {

@@ -174,7 +174,17 @@ type Finding struct {
 	// Unit that recorded it; assigned by the server.
 	Unit string `protobuf:"bytes,5,opt,name=unit,proto3" json:"unit,omitempty"`
 	// Officer who recorded it; assigned by the server, may be empty.
-	Officer       string `protobuf:"bytes,6,opt,name=officer,proto3" json:"officer,omitempty"`
+	Officer string `protobuf:"bytes,6,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Id of the finding within the assessment, a UUID; assigned by the server.
+	Id string `protobuf:"bytes,7,opt,name=id,proto3" json:"id,omitempty"`
+	// When it was struck out; assigned by the server, absent while it stands.
+	StrikeTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=strike_time,json=strikeTime,proto3" json:"strike_time,omitempty"`
+	// Why it was struck out, at most 500 characters; assigned by the server.
+	StrikeText string `protobuf:"bytes,9,opt,name=strike_text,json=strikeText,proto3" json:"strike_text,omitempty"`
+	// Unit that struck it out; assigned by the server.
+	StrikeUnit string `protobuf:"bytes,10,opt,name=strike_unit,json=strikeUnit,proto3" json:"strike_unit,omitempty"`
+	// Officer who struck it out; assigned by the server.
+	StrikeOfficer string `protobuf:"bytes,11,opt,name=strike_officer,json=strikeOfficer,proto3" json:"strike_officer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -247,6 +257,41 @@ func (x *Finding) GetUnit() string {
 func (x *Finding) GetOfficer() string {
 	if x != nil {
 		return x.Officer
+	}
+	return ""
+}
+
+func (x *Finding) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Finding) GetStrikeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StrikeTime
+	}
+	return nil
+}
+
+func (x *Finding) GetStrikeText() string {
+	if x != nil {
+		return x.StrikeText
+	}
+	return ""
+}
+
+func (x *Finding) GetStrikeUnit() string {
+	if x != nil {
+		return x.StrikeUnit
+	}
+	return ""
+}
+
+func (x *Finding) GetStrikeOfficer() string {
+	if x != nil {
+		return x.StrikeOfficer
 	}
 	return ""
 }
@@ -350,7 +395,7 @@ type Assessment struct {
 	ChildId string `protobuf:"bytes,13,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
 	// Township responsible.
 	Township string `protobuf:"bytes,14,opt,name=township,proto3" json:"township,omitempty"`
-	// Findings so far, newest last.
+	// Findings so far, newest last, struck out ones included; those do not count for the conclusion.
 	Findings []*Finding `protobuf:"bytes,15,rep,name=findings,proto3" json:"findings,omitempty"`
 	// Risk of the child; set by the conclusion (风险等级, policy R7.5).
 	Colour v1.RiskColour `protobuf:"varint,16,opt,name=colour,proto3,enum=lianhu.person.v1.RiskColour" json:"colour,omitempty"`
@@ -519,7 +564,7 @@ var File_lianhu_reporting_v1_assessment_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_assessment_proto_rawDesc = "" +
 	"\n" +
-	"$lianhu/reporting/v1/assessment.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\"\xb9\x02\n" +
+	"$lianhu/reporting/v1/assessment.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\"\x8d\x04\n" +
 	"\aFinding\x12M\n" +
 	"\tdimension\x18\x01 \x01(\x0e2\x1e.lianhu.reporting.v1.DimensionB\x0f\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01\xf0\xd2%\x05R\tdimension\x12>\n" +
 	"\x04risk\x18\x02 \x01(\x0e2\x1c.lianhu.person.v1.RiskColourB\f\xbaH\x05\x82\x01\x02\x10\x01\xf0\xd2%\x05R\x04risk\x12\"\n" +
@@ -527,7 +572,16 @@ const file_lianhu_reporting_v1_assessment_proto_rawDesc = "" +
 	"\vrecord_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
 	"recordTime\x12\x18\n" +
 	"\x04unit\x18\x05 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
-	"\aofficer\x18\x06 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\"\xb2\x01\n" +
+	"\aofficer\x18\x06 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12\x14\n" +
+	"\x02id\x18\a \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12A\n" +
+	"\vstrike_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"strikeTime\x12%\n" +
+	"\vstrike_text\x18\t \x01(\tB\x04\xf0\xd2%\x05R\n" +
+	"strikeText\x12%\n" +
+	"\vstrike_unit\x18\n" +
+	" \x01(\tB\x04\xf0\xd2%\x02R\n" +
+	"strikeUnit\x12+\n" +
+	"\x0estrike_officer\x18\v \x01(\tB\x04\xf0\xd2%\x02R\rstrikeOfficer\"\xb2\x01\n" +
 	"\vNeedFinding\x12!\n" +
 	"\x04code\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18<\xf0\xd2%\x02R\x04code\x12\x1c\n" +
 	"\x06urgent\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\x06urgent\x12@\n" +
@@ -601,19 +655,20 @@ var file_lianhu_reporting_v1_assessment_proto_depIdxs = []int32{
 	0,  // 0: lianhu.reporting.v1.Finding.dimension:type_name -> lianhu.reporting.v1.Dimension
 	5,  // 1: lianhu.reporting.v1.Finding.risk:type_name -> lianhu.person.v1.RiskColour
 	6,  // 2: lianhu.reporting.v1.Finding.record_time:type_name -> google.protobuf.Timestamp
-	7,  // 3: lianhu.reporting.v1.Assessment.standing:type_name -> lianhu.custody.v1.Standing
-	1,  // 4: lianhu.reporting.v1.Assessment.state:type_name -> lianhu.reporting.v1.Assessment.State
-	6,  // 5: lianhu.reporting.v1.Assessment.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 6: lianhu.reporting.v1.Assessment.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 7: lianhu.reporting.v1.Assessment.findings:type_name -> lianhu.reporting.v1.Finding
-	5,  // 8: lianhu.reporting.v1.Assessment.colour:type_name -> lianhu.person.v1.RiskColour
-	3,  // 9: lianhu.reporting.v1.Assessment.needs:type_name -> lianhu.reporting.v1.NeedFinding
-	6,  // 10: lianhu.reporting.v1.Assessment.conclude_time:type_name -> google.protobuf.Timestamp
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	6,  // 3: lianhu.reporting.v1.Finding.strike_time:type_name -> google.protobuf.Timestamp
+	7,  // 4: lianhu.reporting.v1.Assessment.standing:type_name -> lianhu.custody.v1.Standing
+	1,  // 5: lianhu.reporting.v1.Assessment.state:type_name -> lianhu.reporting.v1.Assessment.State
+	6,  // 6: lianhu.reporting.v1.Assessment.create_time:type_name -> google.protobuf.Timestamp
+	6,  // 7: lianhu.reporting.v1.Assessment.update_time:type_name -> google.protobuf.Timestamp
+	2,  // 8: lianhu.reporting.v1.Assessment.findings:type_name -> lianhu.reporting.v1.Finding
+	5,  // 9: lianhu.reporting.v1.Assessment.colour:type_name -> lianhu.person.v1.RiskColour
+	3,  // 10: lianhu.reporting.v1.Assessment.needs:type_name -> lianhu.reporting.v1.NeedFinding
+	6,  // 11: lianhu.reporting.v1.Assessment.conclude_time:type_name -> google.protobuf.Timestamp
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_assessment_proto_init() }

@@ -28,10 +28,10 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
-// report.raised, report.accepted, report.offered, report.declined, report.situation_added, report.measured, report.struck, report.waived,
+// report.raised, report.accepted, report.offered, report.declined, report.situation_added, report.situation_struck, report.measured, report.struck, report.waived,
 // report.searched, report.placement_asked, report.placed, report.placement_declined, report.filing_opened,
 // report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged, bulletin.bound,
-// bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.handed_over,
+// bulletin.escalated; assessment.opened, assessment.recorded, assessment.finding_struck, assessment.concluded, assessment.handed_over,
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.linked, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
 // placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
@@ -91,10 +91,10 @@ func (c *reportingFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedR
 // for forward compatibility.
 //
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
-// report.raised, report.accepted, report.offered, report.declined, report.situation_added, report.measured, report.struck, report.waived,
+// report.raised, report.accepted, report.offered, report.declined, report.situation_added, report.situation_struck, report.measured, report.struck, report.waived,
 // report.searched, report.placement_asked, report.placed, report.placement_declined, report.filing_opened,
 // report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged, bulletin.bound,
-// bulletin.escalated; assessment.opened, assessment.recorded, assessment.concluded, assessment.handed_over,
+// bulletin.escalated; assessment.opened, assessment.recorded, assessment.finding_struck, assessment.concluded, assessment.handed_over,
 // assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.linked, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
 // placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,

@@ -501,6 +501,298 @@ func (x *CorrectReportResponse) GetState() Report_State {
 	return Report_STATE_UNSPECIFIED
 }
 
+// StrikeSituationRequest names the situation.
+type StrikeSituationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the report.
+	ReportId string `protobuf:"bytes,4,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	// Code of the situation.
+	Situation string `protobuf:"bytes,5,opt,name=situation,proto3" json:"situation,omitempty"`
+	// Why, 1 to 500 characters.
+	Text          string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StrikeSituationRequest) Reset() {
+	*x = StrikeSituationRequest{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StrikeSituationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StrikeSituationRequest) ProtoMessage() {}
+
+func (x *StrikeSituationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StrikeSituationRequest.ProtoReflect.Descriptor instead.
+func (*StrikeSituationRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StrikeSituationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StrikeSituationRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *StrikeSituationRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *StrikeSituationRequest) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+func (x *StrikeSituationRequest) GetSituation() string {
+	if x != nil {
+		return x.Situation
+	}
+	return ""
+}
+
+func (x *StrikeSituationRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// StrikeSituationResponse is where the report stands.
+type StrikeSituationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the report stands after the call.
+	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the report.
+	State         Report_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Report_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StrikeSituationResponse) Reset() {
+	*x = StrikeSituationResponse{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StrikeSituationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StrikeSituationResponse) ProtoMessage() {}
+
+func (x *StrikeSituationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StrikeSituationResponse.ProtoReflect.Descriptor instead.
+func (*StrikeSituationResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StrikeSituationResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *StrikeSituationResponse) GetState() Report_State {
+	if x != nil {
+		return x.State
+	}
+	return Report_STATE_UNSPECIFIED
+}
+
+// StrikeFindingRequest names the finding.
+type StrikeFindingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the assessment.
+	AssessmentId string `protobuf:"bytes,4,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	// Id of the finding.
+	FindingId string `protobuf:"bytes,5,opt,name=finding_id,json=findingId,proto3" json:"finding_id,omitempty"`
+	// Why, 1 to 500 characters.
+	Text          string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StrikeFindingRequest) Reset() {
+	*x = StrikeFindingRequest{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StrikeFindingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StrikeFindingRequest) ProtoMessage() {}
+
+func (x *StrikeFindingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StrikeFindingRequest.ProtoReflect.Descriptor instead.
+func (*StrikeFindingRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *StrikeFindingRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StrikeFindingRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *StrikeFindingRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *StrikeFindingRequest) GetAssessmentId() string {
+	if x != nil {
+		return x.AssessmentId
+	}
+	return ""
+}
+
+func (x *StrikeFindingRequest) GetFindingId() string {
+	if x != nil {
+		return x.FindingId
+	}
+	return ""
+}
+
+func (x *StrikeFindingRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// StrikeFindingResponse is where the assessment stands.
+type StrikeFindingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the assessment stands after the call.
+	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the assessment.
+	State         Assessment_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Assessment_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StrikeFindingResponse) Reset() {
+	*x = StrikeFindingResponse{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StrikeFindingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StrikeFindingResponse) ProtoMessage() {}
+
+func (x *StrikeFindingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StrikeFindingResponse.ProtoReflect.Descriptor instead.
+func (*StrikeFindingResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *StrikeFindingResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *StrikeFindingResponse) GetState() Assessment_State {
+	if x != nil {
+		return x.State
+	}
+	return Assessment_STATE_UNSPECIFIED
+}
+
 // LinkIncidentRequest names incident and report.
 type LinkIncidentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -522,7 +814,7 @@ type LinkIncidentRequest struct {
 
 func (x *LinkIncidentRequest) Reset() {
 	*x = LinkIncidentRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +826,7 @@ func (x *LinkIncidentRequest) String() string {
 func (*LinkIncidentRequest) ProtoMessage() {}
 
 func (x *LinkIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +839,7 @@ func (x *LinkIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkIncidentRequest.ProtoReflect.Descriptor instead.
 func (*LinkIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LinkIncidentRequest) GetRequestId() string {
@@ -605,7 +897,7 @@ type LinkIncidentResponse struct {
 
 func (x *LinkIncidentResponse) Reset() {
 	*x = LinkIncidentResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +909,7 @@ func (x *LinkIncidentResponse) String() string {
 func (*LinkIncidentResponse) ProtoMessage() {}
 
 func (x *LinkIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +922,7 @@ func (x *LinkIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkIncidentResponse.ProtoReflect.Descriptor instead.
 func (*LinkIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LinkIncidentResponse) GetStanding() *v11.Standing {
@@ -674,7 +966,7 @@ type RaiseReportRequest struct {
 
 func (x *RaiseReportRequest) Reset() {
 	*x = RaiseReportRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +978,7 @@ func (x *RaiseReportRequest) String() string {
 func (*RaiseReportRequest) ProtoMessage() {}
 
 func (x *RaiseReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +991,7 @@ func (x *RaiseReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseReportRequest.ProtoReflect.Descriptor instead.
 func (*RaiseReportRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RaiseReportRequest) GetRequestId() string {
@@ -782,7 +1074,7 @@ type RaiseReportResponse struct {
 
 func (x *RaiseReportResponse) Reset() {
 	*x = RaiseReportResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +1086,7 @@ func (x *RaiseReportResponse) String() string {
 func (*RaiseReportResponse) ProtoMessage() {}
 
 func (x *RaiseReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +1099,7 @@ func (x *RaiseReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseReportResponse.ProtoReflect.Descriptor instead.
 func (*RaiseReportResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RaiseReportResponse) GetStanding() *v11.Standing {
@@ -859,7 +1151,7 @@ type UnlinkIncidentRequest struct {
 
 func (x *UnlinkIncidentRequest) Reset() {
 	*x = UnlinkIncidentRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +1163,7 @@ func (x *UnlinkIncidentRequest) String() string {
 func (*UnlinkIncidentRequest) ProtoMessage() {}
 
 func (x *UnlinkIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +1176,7 @@ func (x *UnlinkIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlinkIncidentRequest.ProtoReflect.Descriptor instead.
 func (*UnlinkIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{10}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UnlinkIncidentRequest) GetRequestId() string {
@@ -942,7 +1234,7 @@ type UnlinkIncidentResponse struct {
 
 func (x *UnlinkIncidentResponse) Reset() {
 	*x = UnlinkIncidentResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1246,7 @@ func (x *UnlinkIncidentResponse) String() string {
 func (*UnlinkIncidentResponse) ProtoMessage() {}
 
 func (x *UnlinkIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1259,7 @@ func (x *UnlinkIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlinkIncidentResponse.ProtoReflect.Descriptor instead.
 func (*UnlinkIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{11}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UnlinkIncidentResponse) GetStanding() *v11.Standing {
@@ -988,7 +1280,7 @@ var File_lianhu_reporting_v1_matter_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\n" +
-	"(lianhu/reporting/v1/matter_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a\"lianhu/reporting/v1/incident.proto\x1a lianhu/reporting/v1/report.proto\"\xfa\x02\n" +
+	"(lianhu/reporting/v1/matter_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a$lianhu/reporting/v1/assessment.proto\x1a\"lianhu/reporting/v1/incident.proto\x1a lianhu/reporting/v1/report.proto\"\xfa\x02\n" +
 	"\x14IdentifyChildRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1029,7 +1321,30 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\b \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x95\x01\n" +
 	"\x15CorrectReportResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
-	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\x98\x02\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\x90\x02\n" +
+	"\x16StrikeSituationRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12)\n" +
+	"\treport_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x12+\n" +
+	"\tsituation\x18\x05 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18<\xf0\xd2%\x05R\tsituation\x12\"\n" +
+	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x97\x01\n" +
+	"\x17StrikeSituationResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\x96\x02\n" +
+	"\x14StrikeFindingRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x121\n" +
+	"\rassessment_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\fassessmentId\x12+\n" +
+	"\n" +
+	"finding_id\x18\x05 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\tfindingId\x12\"\n" +
+	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x99\x01\n" +
+	"\x15StrikeFindingResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12A\n" +
+	"\x05state\x18\x02 \x01(\x0e2%.lianhu.reporting.v1.Assessment.StateB\x04\xf0\xd2%\x02R\x05state\"\x98\x02\n" +
 	"\x13LinkIncidentRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1071,14 +1386,18 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x98\x01\n" +
 	"\x16UnlinkIncidentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
-	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\x9d\t\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\xbc\f\n" +
 	"\rMatterService\x12\xde\x01\n" +
 	"\rIdentifyChild\x12).lianhu.reporting.v1.IdentifyChildRequest\x1a*.lianhu.reporting.v1.IdentifyChildResponse\"v\xea\xd2%&\n" +
 	"\x0ereport.correct\x1a\x14provisional_child_id\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/reporting/provisionalChildren/{provisional_child_id}:identify\x12\xaf\x01\n" +
 	"\bAddChild\x12$.lianhu.reporting.v1.AddChildRequest\x1a%.lianhu.reporting.v1.AddChildResponse\"V\xea\xd2%\x1d\n" +
 	"\x10report.add_child\x1a\treport_id\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/reporting/reports/{report_id}:addChild\x12\xbb\x01\n" +
 	"\rCorrectReport\x12).lianhu.reporting.v1.CorrectReportRequest\x1a*.lianhu.reporting.v1.CorrectReportResponse\"S\xea\xd2%\x1b\n" +
-	"\x0ereport.correct\x1a\treport_id\x82\xd3\xe4\x93\x02.:\x01*\")/v1/reporting/reports/{report_id}:correct\x12\xb1\x01\n" +
+	"\x0ereport.correct\x1a\treport_id\x82\xd3\xe4\x93\x02.:\x01*\")/v1/reporting/reports/{report_id}:correct\x12\xc9\x01\n" +
+	"\x0fStrikeSituation\x12+.lianhu.reporting.v1.StrikeSituationRequest\x1a,.lianhu.reporting.v1.StrikeSituationResponse\"[\xea\xd2%\x1b\n" +
+	"\x0ereport.measure\x1a\treport_id\x82\xd3\xe4\x93\x026:\x01*\"1/v1/reporting/reports/{report_id}:strikeSituation\x12\xd0\x01\n" +
+	"\rStrikeFinding\x12).lianhu.reporting.v1.StrikeFindingRequest\x1a*.lianhu.reporting.v1.StrikeFindingResponse\"h\xea\xd2%\"\n" +
+	"\x11assessment.record\x1a\rassessment_id\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/reporting/assessments/{assessment_id}:strikeFinding\x12\xb1\x01\n" +
 	"\fLinkIncident\x12(.lianhu.reporting.v1.LinkIncidentRequest\x1a).lianhu.reporting.v1.LinkIncidentResponse\"L\xea\xd2%\x0f\n" +
 	"\rincident.link\x82\xd3\xe4\x93\x023:\x01*\"./v1/reporting/incidents/{incident_number}:link\x12\xca\x01\n" +
 	"\vRaiseReport\x12'.lianhu.reporting.v1.RaiseReportRequest\x1a(.lianhu.reporting.v1.RaiseReportResponse\"h\xea\xd2%$\n" +
@@ -1098,62 +1417,75 @@ func file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_matter_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_matter_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_lianhu_reporting_v1_matter_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_lianhu_reporting_v1_matter_service_proto_goTypes = []any{
-	(*IdentifyChildRequest)(nil),   // 0: lianhu.reporting.v1.IdentifyChildRequest
-	(*IdentifyChildResponse)(nil),  // 1: lianhu.reporting.v1.IdentifyChildResponse
-	(*AddChildRequest)(nil),        // 2: lianhu.reporting.v1.AddChildRequest
-	(*AddChildResponse)(nil),       // 3: lianhu.reporting.v1.AddChildResponse
-	(*CorrectReportRequest)(nil),   // 4: lianhu.reporting.v1.CorrectReportRequest
-	(*CorrectReportResponse)(nil),  // 5: lianhu.reporting.v1.CorrectReportResponse
-	(*LinkIncidentRequest)(nil),    // 6: lianhu.reporting.v1.LinkIncidentRequest
-	(*LinkIncidentResponse)(nil),   // 7: lianhu.reporting.v1.LinkIncidentResponse
-	(*RaiseReportRequest)(nil),     // 8: lianhu.reporting.v1.RaiseReportRequest
-	(*RaiseReportResponse)(nil),    // 9: lianhu.reporting.v1.RaiseReportResponse
-	(*UnlinkIncidentRequest)(nil),  // 10: lianhu.reporting.v1.UnlinkIncidentRequest
-	(*UnlinkIncidentResponse)(nil), // 11: lianhu.reporting.v1.UnlinkIncidentResponse
-	(*v1.Person)(nil),              // 12: lianhu.person.v1.Person
-	(*ChildDescription)(nil),       // 13: lianhu.reporting.v1.ChildDescription
-	(*v11.Standing)(nil),           // 14: lianhu.custody.v1.Standing
-	(Report_State)(0),              // 15: lianhu.reporting.v1.Report.State
-	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
-	(Incident_State)(0),            // 17: lianhu.reporting.v1.Incident.State
+	(*IdentifyChildRequest)(nil),    // 0: lianhu.reporting.v1.IdentifyChildRequest
+	(*IdentifyChildResponse)(nil),   // 1: lianhu.reporting.v1.IdentifyChildResponse
+	(*AddChildRequest)(nil),         // 2: lianhu.reporting.v1.AddChildRequest
+	(*AddChildResponse)(nil),        // 3: lianhu.reporting.v1.AddChildResponse
+	(*CorrectReportRequest)(nil),    // 4: lianhu.reporting.v1.CorrectReportRequest
+	(*CorrectReportResponse)(nil),   // 5: lianhu.reporting.v1.CorrectReportResponse
+	(*StrikeSituationRequest)(nil),  // 6: lianhu.reporting.v1.StrikeSituationRequest
+	(*StrikeSituationResponse)(nil), // 7: lianhu.reporting.v1.StrikeSituationResponse
+	(*StrikeFindingRequest)(nil),    // 8: lianhu.reporting.v1.StrikeFindingRequest
+	(*StrikeFindingResponse)(nil),   // 9: lianhu.reporting.v1.StrikeFindingResponse
+	(*LinkIncidentRequest)(nil),     // 10: lianhu.reporting.v1.LinkIncidentRequest
+	(*LinkIncidentResponse)(nil),    // 11: lianhu.reporting.v1.LinkIncidentResponse
+	(*RaiseReportRequest)(nil),      // 12: lianhu.reporting.v1.RaiseReportRequest
+	(*RaiseReportResponse)(nil),     // 13: lianhu.reporting.v1.RaiseReportResponse
+	(*UnlinkIncidentRequest)(nil),   // 14: lianhu.reporting.v1.UnlinkIncidentRequest
+	(*UnlinkIncidentResponse)(nil),  // 15: lianhu.reporting.v1.UnlinkIncidentResponse
+	(*v1.Person)(nil),               // 16: lianhu.person.v1.Person
+	(*ChildDescription)(nil),        // 17: lianhu.reporting.v1.ChildDescription
+	(*v11.Standing)(nil),            // 18: lianhu.custody.v1.Standing
+	(Report_State)(0),               // 19: lianhu.reporting.v1.Report.State
+	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
+	(Assessment_State)(0),           // 21: lianhu.reporting.v1.Assessment.State
+	(Incident_State)(0),             // 22: lianhu.reporting.v1.Incident.State
 }
 var file_lianhu_reporting_v1_matter_service_proto_depIdxs = []int32{
-	12, // 0: lianhu.reporting.v1.IdentifyChildRequest.person:type_name -> lianhu.person.v1.Person
-	13, // 1: lianhu.reporting.v1.AddChildRequest.child:type_name -> lianhu.reporting.v1.ChildDescription
-	14, // 2: lianhu.reporting.v1.AddChildResponse.standing:type_name -> lianhu.custody.v1.Standing
-	15, // 3: lianhu.reporting.v1.AddChildResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	16, // 4: lianhu.reporting.v1.CorrectReportRequest.occur_time:type_name -> google.protobuf.Timestamp
-	14, // 5: lianhu.reporting.v1.CorrectReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	15, // 6: lianhu.reporting.v1.CorrectReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	14, // 7: lianhu.reporting.v1.LinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	17, // 8: lianhu.reporting.v1.LinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	13, // 9: lianhu.reporting.v1.RaiseReportRequest.children:type_name -> lianhu.reporting.v1.ChildDescription
-	16, // 10: lianhu.reporting.v1.RaiseReportRequest.occur_time:type_name -> google.protobuf.Timestamp
-	14, // 11: lianhu.reporting.v1.RaiseReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	17, // 12: lianhu.reporting.v1.RaiseReportResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	14, // 13: lianhu.reporting.v1.RaiseReportResponse.report_standing:type_name -> lianhu.custody.v1.Standing
-	15, // 14: lianhu.reporting.v1.RaiseReportResponse.report_state:type_name -> lianhu.reporting.v1.Report.State
-	14, // 15: lianhu.reporting.v1.UnlinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	17, // 16: lianhu.reporting.v1.UnlinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	0,  // 17: lianhu.reporting.v1.MatterService.IdentifyChild:input_type -> lianhu.reporting.v1.IdentifyChildRequest
-	2,  // 18: lianhu.reporting.v1.MatterService.AddChild:input_type -> lianhu.reporting.v1.AddChildRequest
-	4,  // 19: lianhu.reporting.v1.MatterService.CorrectReport:input_type -> lianhu.reporting.v1.CorrectReportRequest
-	6,  // 20: lianhu.reporting.v1.MatterService.LinkIncident:input_type -> lianhu.reporting.v1.LinkIncidentRequest
-	8,  // 21: lianhu.reporting.v1.MatterService.RaiseReport:input_type -> lianhu.reporting.v1.RaiseReportRequest
-	10, // 22: lianhu.reporting.v1.MatterService.UnlinkIncident:input_type -> lianhu.reporting.v1.UnlinkIncidentRequest
-	1,  // 23: lianhu.reporting.v1.MatterService.IdentifyChild:output_type -> lianhu.reporting.v1.IdentifyChildResponse
-	3,  // 24: lianhu.reporting.v1.MatterService.AddChild:output_type -> lianhu.reporting.v1.AddChildResponse
-	5,  // 25: lianhu.reporting.v1.MatterService.CorrectReport:output_type -> lianhu.reporting.v1.CorrectReportResponse
-	7,  // 26: lianhu.reporting.v1.MatterService.LinkIncident:output_type -> lianhu.reporting.v1.LinkIncidentResponse
-	9,  // 27: lianhu.reporting.v1.MatterService.RaiseReport:output_type -> lianhu.reporting.v1.RaiseReportResponse
-	11, // 28: lianhu.reporting.v1.MatterService.UnlinkIncident:output_type -> lianhu.reporting.v1.UnlinkIncidentResponse
-	23, // [23:29] is the sub-list for method output_type
-	17, // [17:23] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	16, // 0: lianhu.reporting.v1.IdentifyChildRequest.person:type_name -> lianhu.person.v1.Person
+	17, // 1: lianhu.reporting.v1.AddChildRequest.child:type_name -> lianhu.reporting.v1.ChildDescription
+	18, // 2: lianhu.reporting.v1.AddChildResponse.standing:type_name -> lianhu.custody.v1.Standing
+	19, // 3: lianhu.reporting.v1.AddChildResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	20, // 4: lianhu.reporting.v1.CorrectReportRequest.occur_time:type_name -> google.protobuf.Timestamp
+	18, // 5: lianhu.reporting.v1.CorrectReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	19, // 6: lianhu.reporting.v1.CorrectReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	18, // 7: lianhu.reporting.v1.StrikeSituationResponse.standing:type_name -> lianhu.custody.v1.Standing
+	19, // 8: lianhu.reporting.v1.StrikeSituationResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	18, // 9: lianhu.reporting.v1.StrikeFindingResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 10: lianhu.reporting.v1.StrikeFindingResponse.state:type_name -> lianhu.reporting.v1.Assessment.State
+	18, // 11: lianhu.reporting.v1.LinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	22, // 12: lianhu.reporting.v1.LinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	17, // 13: lianhu.reporting.v1.RaiseReportRequest.children:type_name -> lianhu.reporting.v1.ChildDescription
+	20, // 14: lianhu.reporting.v1.RaiseReportRequest.occur_time:type_name -> google.protobuf.Timestamp
+	18, // 15: lianhu.reporting.v1.RaiseReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	22, // 16: lianhu.reporting.v1.RaiseReportResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	18, // 17: lianhu.reporting.v1.RaiseReportResponse.report_standing:type_name -> lianhu.custody.v1.Standing
+	19, // 18: lianhu.reporting.v1.RaiseReportResponse.report_state:type_name -> lianhu.reporting.v1.Report.State
+	18, // 19: lianhu.reporting.v1.UnlinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	22, // 20: lianhu.reporting.v1.UnlinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	0,  // 21: lianhu.reporting.v1.MatterService.IdentifyChild:input_type -> lianhu.reporting.v1.IdentifyChildRequest
+	2,  // 22: lianhu.reporting.v1.MatterService.AddChild:input_type -> lianhu.reporting.v1.AddChildRequest
+	4,  // 23: lianhu.reporting.v1.MatterService.CorrectReport:input_type -> lianhu.reporting.v1.CorrectReportRequest
+	6,  // 24: lianhu.reporting.v1.MatterService.StrikeSituation:input_type -> lianhu.reporting.v1.StrikeSituationRequest
+	8,  // 25: lianhu.reporting.v1.MatterService.StrikeFinding:input_type -> lianhu.reporting.v1.StrikeFindingRequest
+	10, // 26: lianhu.reporting.v1.MatterService.LinkIncident:input_type -> lianhu.reporting.v1.LinkIncidentRequest
+	12, // 27: lianhu.reporting.v1.MatterService.RaiseReport:input_type -> lianhu.reporting.v1.RaiseReportRequest
+	14, // 28: lianhu.reporting.v1.MatterService.UnlinkIncident:input_type -> lianhu.reporting.v1.UnlinkIncidentRequest
+	1,  // 29: lianhu.reporting.v1.MatterService.IdentifyChild:output_type -> lianhu.reporting.v1.IdentifyChildResponse
+	3,  // 30: lianhu.reporting.v1.MatterService.AddChild:output_type -> lianhu.reporting.v1.AddChildResponse
+	5,  // 31: lianhu.reporting.v1.MatterService.CorrectReport:output_type -> lianhu.reporting.v1.CorrectReportResponse
+	7,  // 32: lianhu.reporting.v1.MatterService.StrikeSituation:output_type -> lianhu.reporting.v1.StrikeSituationResponse
+	9,  // 33: lianhu.reporting.v1.MatterService.StrikeFinding:output_type -> lianhu.reporting.v1.StrikeFindingResponse
+	11, // 34: lianhu.reporting.v1.MatterService.LinkIncident:output_type -> lianhu.reporting.v1.LinkIncidentResponse
+	13, // 35: lianhu.reporting.v1.MatterService.RaiseReport:output_type -> lianhu.reporting.v1.RaiseReportResponse
+	15, // 36: lianhu.reporting.v1.MatterService.UnlinkIncident:output_type -> lianhu.reporting.v1.UnlinkIncidentResponse
+	29, // [29:37] is the sub-list for method output_type
+	21, // [21:29] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_matter_service_proto_init() }
@@ -1161,6 +1493,7 @@ func file_lianhu_reporting_v1_matter_service_proto_init() {
 	if File_lianhu_reporting_v1_matter_service_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_assessment_proto_init()
 	file_lianhu_reporting_v1_incident_proto_init()
 	file_lianhu_reporting_v1_report_proto_init()
 	type x struct{}
@@ -1169,7 +1502,7 @@ func file_lianhu_reporting_v1_matter_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_matter_service_proto_rawDesc), len(file_lianhu_reporting_v1_matter_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

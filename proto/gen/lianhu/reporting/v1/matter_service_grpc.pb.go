@@ -19,12 +19,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MatterService_IdentifyChild_FullMethodName  = "/lianhu.reporting.v1.MatterService/IdentifyChild"
-	MatterService_AddChild_FullMethodName       = "/lianhu.reporting.v1.MatterService/AddChild"
-	MatterService_CorrectReport_FullMethodName  = "/lianhu.reporting.v1.MatterService/CorrectReport"
-	MatterService_LinkIncident_FullMethodName   = "/lianhu.reporting.v1.MatterService/LinkIncident"
-	MatterService_RaiseReport_FullMethodName    = "/lianhu.reporting.v1.MatterService/RaiseReport"
-	MatterService_UnlinkIncident_FullMethodName = "/lianhu.reporting.v1.MatterService/UnlinkIncident"
+	MatterService_IdentifyChild_FullMethodName   = "/lianhu.reporting.v1.MatterService/IdentifyChild"
+	MatterService_AddChild_FullMethodName        = "/lianhu.reporting.v1.MatterService/AddChild"
+	MatterService_CorrectReport_FullMethodName   = "/lianhu.reporting.v1.MatterService/CorrectReport"
+	MatterService_StrikeSituation_FullMethodName = "/lianhu.reporting.v1.MatterService/StrikeSituation"
+	MatterService_StrikeFinding_FullMethodName   = "/lianhu.reporting.v1.MatterService/StrikeFinding"
+	MatterService_LinkIncident_FullMethodName    = "/lianhu.reporting.v1.MatterService/LinkIncident"
+	MatterService_RaiseReport_FullMethodName     = "/lianhu.reporting.v1.MatterService/RaiseReport"
+	MatterService_UnlinkIncident_FullMethodName  = "/lianhu.reporting.v1.MatterService/UnlinkIncident"
 )
 
 // MatterServiceClient is the client API for MatterService service.
@@ -47,6 +49,15 @@ type MatterServiceClient interface {
 	// CorrectReport puts right what a report says; the earlier text stays readable (更正). Callable by: station, police; as holder of an item of the
 	// matter, or formerly. Custody and clocks: unchanged. Errors: TIME_IN_FUTURE, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
 	CorrectReport(ctx context.Context, in *CorrectReportRequest, opts ...grpc.CallOption) (*CorrectReportResponse, error)
+	// StrikeSituation strikes out a situation that was reported or added wrongly; it stays readable with the reason (划销情形). What closing demands
+	// follows the situations that stand; measures, searches and placements stay. One situation must stand. Callable by: station, police; as holder of
+	// the accepted report; by an officer. Custody and clock: unchanged. Errors: OFFICER_REQUIRED, SITUATION_ABSENT, SITUATION_REQUIRED, STATE_FORBIDS,
+	// NOT_FOUND, ETAG_MISMATCH.
+	StrikeSituation(ctx context.Context, in *StrikeSituationRequest, opts ...grpc.CallOption) (*StrikeSituationResponse, error)
+	// StrikeFinding strikes out a finding of an assessment that was recorded wrongly; it stays readable with the reason (划销评估记录). The conclusion
+	// needs one that stands. Callable by: township; the one responsible; by an officer. Custody and clock: unchanged. Errors: OFFICER_REQUIRED,
+	// FINDING_NOT_FOUND, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	StrikeFinding(ctx context.Context, in *StrikeFindingRequest, opts ...grpc.CallOption) (*StrikeFindingResponse, error)
 	// LinkIncident says that an incident tells of a report (关联报告); an incident may be linked to several. Callable by: station, police; as holder,
 	// involved or territorial unit of both. Custody: nobody's any more; the report carries the incident on. Clock: none. Errors: LINK_PRESENT,
 	// NOT_FOUND, ETAG_MISMATCH.
@@ -96,6 +107,26 @@ func (c *matterServiceClient) CorrectReport(ctx context.Context, in *CorrectRepo
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CorrectReportResponse)
 	err := c.cc.Invoke(ctx, MatterService_CorrectReport_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *matterServiceClient) StrikeSituation(ctx context.Context, in *StrikeSituationRequest, opts ...grpc.CallOption) (*StrikeSituationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StrikeSituationResponse)
+	err := c.cc.Invoke(ctx, MatterService_StrikeSituation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *matterServiceClient) StrikeFinding(ctx context.Context, in *StrikeFindingRequest, opts ...grpc.CallOption) (*StrikeFindingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StrikeFindingResponse)
+	err := c.cc.Invoke(ctx, MatterService_StrikeFinding_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +183,15 @@ type MatterServiceServer interface {
 	// CorrectReport puts right what a report says; the earlier text stays readable (更正). Callable by: station, police; as holder of an item of the
 	// matter, or formerly. Custody and clocks: unchanged. Errors: TIME_IN_FUTURE, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
 	CorrectReport(context.Context, *CorrectReportRequest) (*CorrectReportResponse, error)
+	// StrikeSituation strikes out a situation that was reported or added wrongly; it stays readable with the reason (划销情形). What closing demands
+	// follows the situations that stand; measures, searches and placements stay. One situation must stand. Callable by: station, police; as holder of
+	// the accepted report; by an officer. Custody and clock: unchanged. Errors: OFFICER_REQUIRED, SITUATION_ABSENT, SITUATION_REQUIRED, STATE_FORBIDS,
+	// NOT_FOUND, ETAG_MISMATCH.
+	StrikeSituation(context.Context, *StrikeSituationRequest) (*StrikeSituationResponse, error)
+	// StrikeFinding strikes out a finding of an assessment that was recorded wrongly; it stays readable with the reason (划销评估记录). The conclusion
+	// needs one that stands. Callable by: township; the one responsible; by an officer. Custody and clock: unchanged. Errors: OFFICER_REQUIRED,
+	// FINDING_NOT_FOUND, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	StrikeFinding(context.Context, *StrikeFindingRequest) (*StrikeFindingResponse, error)
 	// LinkIncident says that an incident tells of a report (关联报告); an incident may be linked to several. Callable by: station, police; as holder,
 	// involved or territorial unit of both. Custody: nobody's any more; the report carries the incident on. Clock: none. Errors: LINK_PRESENT,
 	// NOT_FOUND, ETAG_MISMATCH.
@@ -185,6 +225,12 @@ func (UnimplementedMatterServiceServer) AddChild(context.Context, *AddChildReque
 }
 func (UnimplementedMatterServiceServer) CorrectReport(context.Context, *CorrectReportRequest) (*CorrectReportResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CorrectReport not implemented")
+}
+func (UnimplementedMatterServiceServer) StrikeSituation(context.Context, *StrikeSituationRequest) (*StrikeSituationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StrikeSituation not implemented")
+}
+func (UnimplementedMatterServiceServer) StrikeFinding(context.Context, *StrikeFindingRequest) (*StrikeFindingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StrikeFinding not implemented")
 }
 func (UnimplementedMatterServiceServer) LinkIncident(context.Context, *LinkIncidentRequest) (*LinkIncidentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LinkIncident not implemented")
@@ -270,6 +316,42 @@ func _MatterService_CorrectReport_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MatterService_StrikeSituation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StrikeSituationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MatterServiceServer).StrikeSituation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MatterService_StrikeSituation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MatterServiceServer).StrikeSituation(ctx, req.(*StrikeSituationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MatterService_StrikeFinding_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StrikeFindingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MatterServiceServer).StrikeFinding(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MatterService_StrikeFinding_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MatterServiceServer).StrikeFinding(ctx, req.(*StrikeFindingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MatterService_LinkIncident_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(LinkIncidentRequest)
 	if err := dec(in); err != nil {
@@ -342,6 +424,14 @@ var MatterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CorrectReport",
 			Handler:    _MatterService_CorrectReport_Handler,
+		},
+		{
+			MethodName: "StrikeSituation",
+			Handler:    _MatterService_StrikeSituation_Handler,
+		},
+		{
+			MethodName: "StrikeFinding",
+			Handler:    _MatterService_StrikeFinding_Handler,
 		},
 		{
 			MethodName: "LinkIncident",

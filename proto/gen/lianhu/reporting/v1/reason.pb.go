@@ -108,6 +108,12 @@ const (
 	Reason_REASON_CHILD_PRESENT Reason = 68
 	// Whoever reported must be told before the case goes to prosecution. Metadata: {}.
 	Reason_REASON_FEEDBACK_DUE Reason = 69
+	// The report does not have this situation, or it is struck out already. Metadata: {"field":"situation","situation":"MISSING"}.
+	Reason_REASON_SITUATION_ABSENT Reason = 70
+	// It is the only situation that stands; add the right one first. Metadata: {"situation":"LIVING_ALONE"}.
+	Reason_REASON_SITUATION_REQUIRED Reason = 71
+	// The assessment has no such finding, or it is struck out already. Metadata: {"field":"finding_id"}.
+	Reason_REASON_FINDING_NOT_FOUND Reason = 72
 )
 
 // Enum value maps for Reason.
@@ -151,6 +157,9 @@ var (
 		67: "REASON_CHILD_REQUIRED",
 		68: "REASON_CHILD_PRESENT",
 		69: "REASON_FEEDBACK_DUE",
+		70: "REASON_SITUATION_ABSENT",
+		71: "REASON_SITUATION_REQUIRED",
+		72: "REASON_FINDING_NOT_FOUND",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                0,
@@ -191,6 +200,9 @@ var (
 		"REASON_CHILD_REQUIRED":             67,
 		"REASON_CHILD_PRESENT":              68,
 		"REASON_FEEDBACK_DUE":               69,
+		"REASON_SITUATION_ABSENT":           70,
+		"REASON_SITUATION_REQUIRED":         71,
+		"REASON_FINDING_NOT_FOUND":          72,
 	}
 )
 
@@ -225,7 +237,7 @@ var File_lianhu_reporting_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xe8\x16\n" +
+	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xde\x18\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x18REASON_SITUATION_UNKNOWN\x10\x01\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15情形代码不存在\x12`\n" +
@@ -265,7 +277,10 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\x13REASON_LINK_UNKNOWN\x10B\x1a \xfa\xd2%\x1c\b\x06\x12\x18没有可划销的关联\x12h\n" +
 	"\x15REASON_CHILD_REQUIRED\x10C\x1aM\xfa\xd2%I\b\x06\x12E尚未登记儿童，请补充儿童或说明未发现儿童的原因\x12=\n" +
 	"\x14REASON_CHILD_PRESENT\x10D\x1a#\xfa\xd2%\x1f\b\x05\x12\x1b该报告已登记此儿童\x12N\n" +
-	"\x13REASON_FEEDBACK_DUE\x10E\x1a5\xfa\xd2%1\b\x06\x12-移送审查起诉前须先向报告人反馈BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x13REASON_FEEDBACK_DUE\x10E\x1a5\xfa\xd2%1\b\x06\x12-移送审查起诉前须先向报告人反馈\x12I\n" +
+	"\x17REASON_SITUATION_ABSENT\x10F\x1a,\xfa\xd2%(\b\x06\x12$该报告没有此情形或已划销\x12`\n" +
+	"\x19REASON_SITUATION_REQUIRED\x10G\x1aA\xfa\xd2%=\b\x06\x129报告至少须有一种情形，请先补充正确情形\x12G\n" +
+	"\x18REASON_FINDING_NOT_FOUND\x10H\x1a)\xfa\xd2%%\b\x06\x12!没有该评估记录或已划销BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reason_proto_rawDescOnce sync.Once

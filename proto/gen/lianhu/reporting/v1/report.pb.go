@@ -222,7 +222,7 @@ func (x Transfer_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Transfer_Outcome.Descriptor instead.
 func (Transfer_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3, 0}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // Report is a mandatory report (强制报告) and the emergency response to it. Its id is the id of the matter it opens. It may name no child, one, or
@@ -244,7 +244,7 @@ type Report struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Number of the receipt the reporter holds (回执编号), for example `20260305-4F0A9C21B7D3`.
 	ReceiptNumber string `protobuf:"bytes,10,opt,name=receipt_number,json=receiptNumber,proto3" json:"receipt_number,omitempty"`
-	// Codes of the reported and found situations (情形, policies R1.3 and R3.3), in the order they were added.
+	// Codes of the reported and found situations that stand (情形, policies R1.3 and R3.3), in the order they were added.
 	Situations []string `protobuf:"bytes,11,rep,name=situations,proto3" json:"situations,omitempty"`
 	// What the service noticed.
 	Flags []Flag `protobuf:"varint,12,rep,packed,name=flags,proto3,enum=lianhu.reporting.v1.Flag" json:"flags,omitempty"`
@@ -282,8 +282,10 @@ type Report struct {
 	NoChildText string `protobuf:"bytes,28,opt,name=no_child_text,json=noChildText,proto3" json:"no_child_text,omitempty"`
 	// Officer who said so.
 	NoChildOfficer string `protobuf:"bytes,29,opt,name=no_child_officer,json=noChildOfficer,proto3" json:"no_child_officer,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Situations struck out, in the order they were; they call for nothing any more (划销的情形).
+	StruckSituations []*StruckSituation `protobuf:"bytes,30,rep,name=struck_situations,json=struckSituations,proto3" json:"struck_situations,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Report) Reset() {
@@ -498,6 +500,95 @@ func (x *Report) GetNoChildOfficer() string {
 	return ""
 }
 
+func (x *Report) GetStruckSituations() []*StruckSituation {
+	if x != nil {
+		return x.StruckSituations
+	}
+	return nil
+}
+
+// StruckSituation is a situation that was reported or added wrongly.
+type StruckSituation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code of the situation.
+	Situation string `protobuf:"bytes,1,opt,name=situation,proto3" json:"situation,omitempty"`
+	// Why it was struck out, at most 500 characters.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Unit that struck it out.
+	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who did.
+	Officer string `protobuf:"bytes,4,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time it was struck out.
+	StrikeTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=strike_time,json=strikeTime,proto3" json:"strike_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StruckSituation) Reset() {
+	*x = StruckSituation{}
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StruckSituation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StruckSituation) ProtoMessage() {}
+
+func (x *StruckSituation) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StruckSituation.ProtoReflect.Descriptor instead.
+func (*StruckSituation) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *StruckSituation) GetSituation() string {
+	if x != nil {
+		return x.Situation
+	}
+	return ""
+}
+
+func (x *StruckSituation) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *StruckSituation) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *StruckSituation) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *StruckSituation) GetStrikeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StrikeTime
+	}
+	return nil
+}
+
 // ReportedChild is one child of a report, and what is done about it.
 type ReportedChild struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -521,7 +612,7 @@ type ReportedChild struct {
 
 func (x *ReportedChild) Reset() {
 	*x = ReportedChild{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +624,7 @@ func (x *ReportedChild) String() string {
 func (*ReportedChild) ProtoMessage() {}
 
 func (x *ReportedChild) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +637,7 @@ func (x *ReportedChild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportedChild.ProtoReflect.Descriptor instead.
 func (*ReportedChild) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ReportedChild) GetProvisionalChildId() string {
@@ -611,7 +702,7 @@ type ChildDescription struct {
 
 func (x *ChildDescription) Reset() {
 	*x = ChildDescription{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +714,7 @@ func (x *ChildDescription) String() string {
 func (*ChildDescription) ProtoMessage() {}
 
 func (x *ChildDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +727,7 @@ func (x *ChildDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChildDescription.ProtoReflect.Descriptor instead.
 func (*ChildDescription) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ChildDescription) GetPerson() *v11.Person {
@@ -676,7 +767,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +779,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +792,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Transfer) GetFromUnit() string {
@@ -784,7 +875,7 @@ type ProvisionalChild struct {
 
 func (x *ProvisionalChild) Reset() {
 	*x = ProvisionalChild{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +887,7 @@ func (x *ProvisionalChild) String() string {
 func (*ProvisionalChild) ProtoMessage() {}
 
 func (x *ProvisionalChild) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +900,7 @@ func (x *ProvisionalChild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvisionalChild.ProtoReflect.Descriptor instead.
 func (*ProvisionalChild) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ProvisionalChild) GetId() string {
@@ -908,7 +999,7 @@ type EarlierDescription struct {
 
 func (x *EarlierDescription) Reset() {
 	*x = EarlierDescription{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +1011,7 @@ func (x *EarlierDescription) String() string {
 func (*EarlierDescription) ProtoMessage() {}
 
 func (x *EarlierDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +1024,7 @@ func (x *EarlierDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarlierDescription.ProtoReflect.Descriptor instead.
 func (*EarlierDescription) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EarlierDescription) GetPerson() *v11.Person {
@@ -986,7 +1077,7 @@ type Reporter struct {
 
 func (x *Reporter) Reset() {
 	*x = Reporter{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1089,7 @@ func (x *Reporter) String() string {
 func (*Reporter) ProtoMessage() {}
 
 func (x *Reporter) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1102,7 @@ func (x *Reporter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reporter.ProtoReflect.Descriptor instead.
 func (*Reporter) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Reporter) GetOfficer() string {
@@ -1050,7 +1141,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1153,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1166,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Receipt) GetReceiptNumber() string {
@@ -1119,7 +1210,7 @@ type ReporterRecord struct {
 
 func (x *ReporterRecord) Reset() {
 	*x = ReporterRecord{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1222,7 @@ func (x *ReporterRecord) String() string {
 func (*ReporterRecord) ProtoMessage() {}
 
 func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1235,7 @@ func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReporterRecord.ProtoReflect.Descriptor instead.
 func (*ReporterRecord) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReporterRecord) GetUnit() string {
@@ -1186,7 +1277,7 @@ var File_lianhu_reporting_v1_report_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\xb9\f\n" +
+	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\x92\r\n" +
 	"\x06Report\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -1222,7 +1313,8 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\vcorrections\x18\x1a \x03(\v2\x1f.lianhu.reporting.v1.CorrectionB\x04\xf0\xd2%\x05R\vcorrections\x12D\n" +
 	"\bchildren\x18\x1b \x03(\v2\".lianhu.reporting.v1.ReportedChildB\x04\xf0\xd2%\x02R\bchildren\x12(\n" +
 	"\rno_child_text\x18\x1c \x01(\tB\x04\xf0\xd2%\x05R\vnoChildText\x12.\n" +
-	"\x10no_child_officer\x18\x1d \x01(\tB\x04\xf0\xd2%\x02R\x0enoChildOfficer\"\xa2\x01\n" +
+	"\x10no_child_officer\x18\x1d \x01(\tB\x04\xf0\xd2%\x02R\x0enoChildOfficer\x12W\n" +
+	"\x11struck_situations\x18\x1e \x03(\v2$.lianhu.reporting.v1.StruckSituationB\x04\xf0\xd2%\x05R\x10struckSituations\"\xa2\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUBMITTED\x10\x01\x12\x16\n" +
@@ -1230,7 +1322,14 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x10STATE_RESPONDING\x10\x03\x12\x19\n" +
 	"\x15STATE_RESPONSE_CLOSED\x10\x04\x12\x12\n" +
 	"\x0eSTATE_NOTIFIED\x10\x05\x12\x10\n" +
-	"\fSTATE_CLOSED\x10\x06\"\xa4\x02\n" +
+	"\fSTATE_CLOSED\x10\x06\"\xcc\x01\n" +
+	"\x0fStruckSituation\x12\"\n" +
+	"\tsituation\x18\x01 \x01(\tB\x04\xf0\xd2%\x05R\tsituation\x12\x18\n" +
+	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12\x18\n" +
+	"\x04unit\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12A\n" +
+	"\vstrike_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"strikeTime\"\xa4\x02\n" +
 	"\rReportedChild\x126\n" +
 	"\x14provisional_child_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x12provisionalChildId\x12\x1f\n" +
 	"\bchild_id\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\achildId\x12)\n" +
@@ -1319,61 +1418,64 @@ func file_lianhu_reporting_v1_report_proto_rawDescGZIP() []byte {
 }
 
 var file_lianhu_reporting_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_lianhu_reporting_v1_report_proto_goTypes = []any{
 	(Flag)(0),                     // 0: lianhu.reporting.v1.Flag
 	(Report_State)(0),             // 1: lianhu.reporting.v1.Report.State
 	(Transfer_Outcome)(0),         // 2: lianhu.reporting.v1.Transfer.Outcome
 	(*Report)(nil),                // 3: lianhu.reporting.v1.Report
-	(*ReportedChild)(nil),         // 4: lianhu.reporting.v1.ReportedChild
-	(*ChildDescription)(nil),      // 5: lianhu.reporting.v1.ChildDescription
-	(*Transfer)(nil),              // 6: lianhu.reporting.v1.Transfer
-	(*ProvisionalChild)(nil),      // 7: lianhu.reporting.v1.ProvisionalChild
-	(*EarlierDescription)(nil),    // 8: lianhu.reporting.v1.EarlierDescription
-	(*Reporter)(nil),              // 9: lianhu.reporting.v1.Reporter
-	(*Receipt)(nil),               // 10: lianhu.reporting.v1.Receipt
-	(*ReporterRecord)(nil),        // 11: lianhu.reporting.v1.ReporterRecord
-	(*v1.Standing)(nil),           // 12: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*Measure)(nil),               // 14: lianhu.reporting.v1.Measure
-	(*Waiver)(nil),                // 15: lianhu.reporting.v1.Waiver
-	(*Correction)(nil),            // 16: lianhu.reporting.v1.Correction
-	(*v11.Person)(nil),            // 17: lianhu.person.v1.Person
+	(*StruckSituation)(nil),       // 4: lianhu.reporting.v1.StruckSituation
+	(*ReportedChild)(nil),         // 5: lianhu.reporting.v1.ReportedChild
+	(*ChildDescription)(nil),      // 6: lianhu.reporting.v1.ChildDescription
+	(*Transfer)(nil),              // 7: lianhu.reporting.v1.Transfer
+	(*ProvisionalChild)(nil),      // 8: lianhu.reporting.v1.ProvisionalChild
+	(*EarlierDescription)(nil),    // 9: lianhu.reporting.v1.EarlierDescription
+	(*Reporter)(nil),              // 10: lianhu.reporting.v1.Reporter
+	(*Receipt)(nil),               // 11: lianhu.reporting.v1.Receipt
+	(*ReporterRecord)(nil),        // 12: lianhu.reporting.v1.ReporterRecord
+	(*v1.Standing)(nil),           // 13: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*Measure)(nil),               // 15: lianhu.reporting.v1.Measure
+	(*Waiver)(nil),                // 16: lianhu.reporting.v1.Waiver
+	(*Correction)(nil),            // 17: lianhu.reporting.v1.Correction
+	(*v11.Person)(nil),            // 18: lianhu.person.v1.Person
 }
 var file_lianhu_reporting_v1_report_proto_depIdxs = []int32{
-	12, // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
+	13, // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
 	1,  // 1: lianhu.reporting.v1.Report.state:type_name -> lianhu.reporting.v1.Report.State
-	13, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
-	13, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
+	14, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
+	14, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: lianhu.reporting.v1.Report.flags:type_name -> lianhu.reporting.v1.Flag
-	13, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
-	13, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
-	13, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
-	14, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
-	15, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
-	13, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
-	6,  // 11: lianhu.reporting.v1.Report.transfers:type_name -> lianhu.reporting.v1.Transfer
-	16, // 12: lianhu.reporting.v1.Report.corrections:type_name -> lianhu.reporting.v1.Correction
-	4,  // 13: lianhu.reporting.v1.Report.children:type_name -> lianhu.reporting.v1.ReportedChild
-	13, // 14: lianhu.reporting.v1.ReportedChild.add_time:type_name -> google.protobuf.Timestamp
-	17, // 15: lianhu.reporting.v1.ChildDescription.person:type_name -> lianhu.person.v1.Person
-	13, // 16: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
-	2,  // 17: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
-	13, // 18: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
-	13, // 19: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
-	13, // 20: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
-	17, // 21: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
-	8,  // 22: lianhu.reporting.v1.ProvisionalChild.earlier:type_name -> lianhu.reporting.v1.EarlierDescription
-	17, // 23: lianhu.reporting.v1.EarlierDescription.person:type_name -> lianhu.person.v1.Person
-	13, // 24: lianhu.reporting.v1.EarlierDescription.record_time:type_name -> google.protobuf.Timestamp
-	13, // 25: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
-	9,  // 26: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
-	13, // 27: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	14, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
+	14, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
+	14, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
+	15, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
+	16, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
+	14, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
+	7,  // 11: lianhu.reporting.v1.Report.transfers:type_name -> lianhu.reporting.v1.Transfer
+	17, // 12: lianhu.reporting.v1.Report.corrections:type_name -> lianhu.reporting.v1.Correction
+	5,  // 13: lianhu.reporting.v1.Report.children:type_name -> lianhu.reporting.v1.ReportedChild
+	4,  // 14: lianhu.reporting.v1.Report.struck_situations:type_name -> lianhu.reporting.v1.StruckSituation
+	14, // 15: lianhu.reporting.v1.StruckSituation.strike_time:type_name -> google.protobuf.Timestamp
+	14, // 16: lianhu.reporting.v1.ReportedChild.add_time:type_name -> google.protobuf.Timestamp
+	18, // 17: lianhu.reporting.v1.ChildDescription.person:type_name -> lianhu.person.v1.Person
+	14, // 18: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
+	2,  // 19: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
+	14, // 20: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
+	14, // 21: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
+	14, // 22: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
+	18, // 23: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
+	9,  // 24: lianhu.reporting.v1.ProvisionalChild.earlier:type_name -> lianhu.reporting.v1.EarlierDescription
+	18, // 25: lianhu.reporting.v1.EarlierDescription.person:type_name -> lianhu.person.v1.Person
+	14, // 26: lianhu.reporting.v1.EarlierDescription.record_time:type_name -> google.protobuf.Timestamp
+	14, // 27: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
+	10, // 28: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
+	14, // 29: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_report_proto_init() }
@@ -1389,7 +1491,7 @@ func file_lianhu_reporting_v1_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_report_proto_rawDesc), len(file_lianhu_reporting_v1_report_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1776,7 +1776,9 @@ type RecordAssessmentResponse struct {
 	// Where the item stands after the call.
 	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
 	// State of the assessment.
-	State         Assessment_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Assessment_State" json:"state,omitempty"`
+	State Assessment_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Assessment_State" json:"state,omitempty"`
+	// Ids of the findings recorded by this call, in the order of the request, to strike them out with.
+	FindingIds    []string `protobuf:"bytes,3,rep,name=finding_ids,json=findingIds,proto3" json:"finding_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1823,6 +1825,13 @@ func (x *RecordAssessmentResponse) GetState() Assessment_State {
 		return x.State
 	}
 	return Assessment_STATE_UNSPECIFIED
+}
+
+func (x *RecordAssessmentResponse) GetFindingIds() []string {
+	if x != nil {
+		return x.FindingIds
+	}
+	return nil
 }
 
 // ConcludeAssessmentRequest is the conclusion.
@@ -2131,10 +2140,12 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
 	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x121\n" +
 	"\rassessment_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\fassessmentId\x12H\n" +
-	"\bfindings\x18\x05 \x03(\v2\x1c.lianhu.reporting.v1.FindingB\x0e\xbaH\a\x92\x01\x04\b\x01\x10\x14\xf0\xd2%\x05R\bfindings\"\x9c\x01\n" +
+	"\bfindings\x18\x05 \x03(\v2\x1c.lianhu.reporting.v1.FindingB\x0e\xbaH\a\x92\x01\x04\b\x01\x10\x14\xf0\xd2%\x05R\bfindings\"\xc3\x01\n" +
 	"\x18RecordAssessmentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12A\n" +
-	"\x05state\x18\x02 \x01(\x0e2%.lianhu.reporting.v1.Assessment.StateB\x04\xf0\xd2%\x02R\x05state\"\xc1\x03\n" +
+	"\x05state\x18\x02 \x01(\x0e2%.lianhu.reporting.v1.Assessment.StateB\x04\xf0\xd2%\x02R\x05state\x12%\n" +
+	"\vfinding_ids\x18\x03 \x03(\tB\x04\xf0\xd2%\x02R\n" +
+	"findingIds\"\xc1\x03\n" +
 	"\x19ConcludeAssessmentRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
