@@ -132,6 +132,13 @@ $(NODE_MODULES): e2e/clients/node/package-lock.json
 dispatch-drill: proto-dist $(NODE_MODULES) ## Push from four sources while lines, services and PostgreSQL fail (SHORT=1, SEED=n)
 	@go run ./e2e/drill -proto dist/lianhu-proto.zip $(if $(SHORT),-short) $(if $(SEED),-seed $(SEED))
 
+# Node with npm, and a JDK with gRPC's jars, which root gets from Debian's packages. buf compiles the contract for Go.
+.PHONY: clients
+clients: proto-dist ## Build the example clients from the contract's archive alone and run each against the instrument and the suite
+	@tools/example-packages.sh
+	@echo "building and running the example clients of docs/dispatch.md"
+	@go test -tags clients -count=1 -timeout 20m $(TESTFLAGS) -run 'TestTheExampleClients' ./e2e/conformance ./e2e/docs
+
 # SHORT=1 is two minutes, SOAK=6h as long as it says, nothing ten minutes. SEED=n repeats a storm.
 .PHONY: storm
 storm: $(TOXIPROXY) ## Kill, cut and flood the real suite and count what was lost (SHORT=1, SOAK=6h, SEED=n)

@@ -4,10 +4,12 @@ package docs
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,13 +28,13 @@ type example struct {
 
 var fences = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
 
-// examples reads the `sh` blocks of a document; a `text` block right after one is what it prints.
-func examples(document string) (out []example) {
+// examples reads the blocks of shell commands of a document, `sh` or other kinds; a `text` block right after one is what it prints.
+func examples(document string, kinds ...string) (out []example) {
 	end := 0
 	for _, at := range fences.FindAllStringSubmatchIndex(document, -1) {
 		kind, content := document[at[2]:at[3]], document[at[4]:at[5]]
 		switch {
-		case kind == "sh":
+		case slices.Contains(kinds, kind):
 			out = append(out, example{line: 1 + strings.Count(document[:at[0]], "\n"), commands: content})
 		case kind == "text" && len(out) > 0 && strings.TrimSpace(document[end:at[0]]) == "":
 			out[len(out)-1].printed = content
@@ -58,13 +60,19 @@ func shows(shown, printed string) (missing string) {
 }
 
 func TestTheCommandsOfTheGuidesWork(t *testing.T) {
+	walk(t, workplace(t), []string{"integrating.md", "dispatch.md"}, "sh")
+}
+
+// walk runs the commands of guides one after the other against a suite.
+func walk(t *testing.T, dir string, guides []string, kinds ...string) {
+	t.Helper()
 	var all []example
-	for _, guide := range [...]string{"integrating.md", "dispatch.md"} {
+	for _, guide := range guides {
 		document, err := os.ReadFile(filepath.Join(root, "docs", guide))
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := examples(string(document))
+		found := examples(string(document), kinds...)
 		if len(found) < 4 {
 			t.Fatalf("only %d examples were found in %s", len(found), guide)
 		}
@@ -73,7 +81,6 @@ func TestTheCommandsOfTheGuidesWork(t *testing.T) {
 			all = append(all, e)
 		}
 	}
-	dir := workplace(t)
 	home, err := suite.OpenHome(filepath.Join(dir, ".lianhu"))
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +94,8 @@ func TestTheCommandsOfTheGuidesWork(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	addresses := strings.NewReplacer("127.0.0.1:7443", s.GRPC, "127.0.0.1:7444", s.JSON, "/tmp/", dir+"/")
+	_, port, _ := net.SplitHostPort(s.GRPC)
+	addresses := strings.NewReplacer("127.0.0.1:7443", s.GRPC, "localhost:7443", "localhost:"+port, "127.0.0.1:7444", s.JSON, "/tmp/", dir+"/")
 	err = s.Run(t.Context(), func(ctx context.Context) error {
 		for _, e := range all {
 			if err := e.run(ctx, dir, addresses); err != nil {
@@ -147,8 +155,8 @@ func build(t *testing.T, dir, to, what string) {
 
 func TestAWrongExampleIsSeen(t *testing.T) {
 	t.Parallel()
-	got := examples("# A\n\n```sh\necho one\necho two\n```\n\n```text\none\nthree\n```\n\nText\n\n```text\nalone\n```\n")
-	if len(got) != 1 || got[0].line != 3 || got[0].printed != "one\nthree\n" {
+	got := examples("# A\n\n```bash\nfalse\n```\n\n```sh\necho one\necho two\n```\n\n```text\none\nthree\n```\n\nText\n\n```text\nalone\n```\n", "sh")
+	if len(got) != 1 || got[0].line != 7 || got[0].printed != "one\nthree\n" {
 		t.Fatalf("examples %+v", got)
 	}
 	if missing := shows(got[0].printed, "one\ntwo\n"); missing != "three\n" {

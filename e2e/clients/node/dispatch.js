@@ -9,7 +9,9 @@ import loader from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
 
 // At most 200 updates a frame is the contract's limit; the bytes keep a frame far below its 8 MiB, so that a cut costs little.
-const frameUpdates = 200, frameBytes = 1 << 20, frameVoids = 100;
+const frameUpdates = 200, frameBytes = 1 << 20;
+// How often in a row another stream may take our place: two senders with one certificate would go on for ever.
+const supersededMost = 3;
 
 // connect gives the clients of the services a dispatch system calls. Numbers of the protocol end at 2^53-1, so that `longs: Number` is exact.
 export function connect({ target, proto, roots, certificate, key }) {
@@ -54,13 +56,14 @@ const { INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, FAILED_PRECONDITIO
 const final = new Set([INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLEMENTED]);
 
 // Source sends what is put into it until the server says that it is durable. Events: `certain` (the key of an item may be forgotten),
-// `quarantined` ({sequence, cause}), `gaps` (what the server misses), `cut` ({status, reason}: a stream ended and the next one will come).
+// `hello` and `ack` (what the server said), `quarantined` ({sequence, cause}; a cause that this client does not know is a number), `cut`
+// ({status, reason, pause}: a stream ended and the next one comes after so many milliseconds).
 export class Source extends EventEmitter {
   #dispatch; #epoch; #patience;
   #items = new Map(); // key → {update} or {void}, everything not certain yet
   #unsent = []; // keys not written on the present stream
   #position = { durableThrough: 0, gaps: [] };
-  #call = null; #greeted = false; #blocked = false; #closing = false; #wake = null;
+  #call = null; #greeted = false; #blocked = false; #closing = false; #wake = null; #over = null;
 
   constructor(dispatch, { epoch, backoffMost = 30_000 }) {
     super();
@@ -68,8 +71,9 @@ export class Source extends EventEmitter {
   }
 
   get waiting() { return this.#items.size; }
+  get gaps() { return this.#position.gaps; }
 
-  // put takes {update} or {void: {from, to, reason}}. A number is put once; sending it again is this class's work.
+  // put takes {update} or {void: {from, to, reason}}, at most 10,000 numbers. A number is put once; sending it again is this class's work.
   put(item) {
     const key = item.update ? item.update.sequence : item.void.to;
     this.#items.set(key, item);
@@ -77,12 +81,12 @@ export class Source extends EventEmitter {
     this.#wake ??= setImmediate(() => { this.#wake = null; this.#pump(); }); // what is put in one go shares a frame
   }
 
-  // certain tells whether a number is durable, as far as the last Hello or Ack shows. Gaps are the first 100 only: above the last one named,
+  // certain tells whether numbers are durable, as far as the last Hello or Ack shows. Gaps are the first 100 only: above the last one named,
   // nothing is known.
-  certain(sequence) {
+  certain(from, to = from) {
     const { durableThrough, gaps } = this.#position;
-    if (sequence <= durableThrough) return true;
-    return gaps.length > 0 && sequence < gaps.at(-1).from && !gaps.some((gap) => gap.from <= sequence && sequence <= gap.to);
+    if (to <= durableThrough) return true;
+    return gaps.length > 0 && to < gaps.at(-1).from && !gaps.some((gap) => gap.from <= to && from <= gap.to);
   }
 
   // close lets run end when everything is certain. cut leaves the present stream; run opens the next one.
@@ -91,50 +95,67 @@ export class Source extends EventEmitter {
 
   // run keeps a stream open until close. It throws what only a person can heal.
   async run() {
-    for (let failures = 0; ;) {
+    for (let failures = 0, superseded = 0; ;) {
       this.#greeted = false;
-      const status = await this.#stream();
-      if (status.code === OK && this.#closing && this.#items.size === 0) return;
+      const { status, complete } = await this.#stream();
+      if (this.#over) throw this.#over;
+      if (status.code === OK && complete) return this.#forget(() => true); // all we sent is durable, whether or not others are missing below
       const { reason, metadata } = refusal(status);
-      if (final.has(status.code)) throw Object.assign(new Error(`${reason || status.code}: ${status.details}`), { status, reason, metadata });
-      this.emit('cut', { status, reason });
+      superseded = reason === 'DISPATCH_STREAM_SUPERSEDED' ? superseded + 1 : 0;
+      if (final.has(status.code) || reason === 'MESSAGE_TOO_LARGE' || superseded >= supersededMost) {
+        throw Object.assign(new Error(`${grpc.status[status.code]} ${reason}: ${status.details}`), { status, reason, metadata });
+      }
       if (this.#greeted) failures = 0;
-      if (reason === 'DRAINING' && this.#greeted) continue; // another server waits for us already
-      // Another stream of ours is open somewhere: whoever comes back at once only throws that one out, for ever.
-      const most = reason === 'DISPATCH_STREAM_SUPERSEDED' ? this.#patience : Math.min(this.#patience, 250 * 2 ** failures++);
-      await sleep(most * (0.5 + Math.random() / 2));
+      let pause = Math.min(this.#patience, 250 * 2 ** failures++) * (0.5 + Math.random() / 2);
+      if (reason === 'DRAINING' && this.#greeted) pause = 0; // another server waits for us already
+      if (superseded > 0) pause = this.#patience; // whoever comes back at once only throws the other one out
+      this.emit('cut', { status, reason, pause });
+      if (pause > 0) await sleep(pause);
     }
   }
 
+  // stream opens one and resolves when it has ended: how, and whether everything was written and our side closed.
   #stream() {
     return new Promise((resolve) => {
       const call = this.#call = this.#dispatch.PushIncidentUpdates(purpose());
-      call.on('data', ({ say, hello, ack }) => (say === 'hello' ? this.#hello(hello) : this.#ack(ack)));
+      call.on('data', ({ say, hello, ack }) => {
+        if (say === 'hello') this.#hello(hello);
+        if (say === 'ack') this.#ack(ack); // what is neither, a newer server says: overlook it
+      });
       call.on('drain', () => { this.#blocked = false; this.#pump(); });
       call.on('error', () => {}); // the status tells it too
-      call.on('status', (status) => { this.#call = null; resolve(status); });
+      call.on('status', (status) => { this.#call = null; resolve({ status, complete: call.writableEnded }); });
     });
   }
 
   // hello starts the stream: everything that is not certain is sent again, whatever was written before.
-  #hello({ epoch, durableThrough, gaps }) {
+  #hello(hello) {
+    this.emit('hello', hello);
+    const { epoch, durableThrough, gaps } = hello;
+    if (epoch > this.#epoch) { // nothing of ours counts any more, and nothing is sent
+      this.#over = new Error(`the server counts by epoch ${epoch}, our numbers are of ${this.#epoch}: find out who began it`);
+      return this.#call.cancel();
+    }
     [this.#greeted, this.#blocked] = [true, false];
-    if (epoch > this.#epoch) return this.#call.write({ epoch: this.#epoch }); // refused with DISPATCH_EPOCH_STALE, which run throws
     this.#settle(epoch === this.#epoch ? { durableThrough, gaps } : { durableThrough: 0, gaps: [] });
     this.#unsent = [...this.#items.keys()];
     this.#pump();
   }
 
-  #ack({ durableThrough, gaps, quarantined }) {
-    quarantined.forEach((q) => this.emit('quarantined', q));
-    this.#settle({ durableThrough, gaps });
+  #ack(ack) {
+    this.emit('ack', ack);
+    ack.quarantined.forEach((q) => this.emit('quarantined', q));
+    this.#settle(ack);
     this.#pump();
   }
 
-  #settle(position) {
-    this.#position = position;
-    for (const key of this.#items.keys()) if (this.certain(key)) { this.#items.delete(key); this.emit('certain', key); }
-    if (position.gaps.length > 0) this.emit('gaps', position.gaps);
+  #settle({ durableThrough, gaps }) {
+    this.#position = { durableThrough, gaps };
+    this.#forget(({ update, void: given }) => (update ? this.certain(update.sequence) : this.certain(given.from, given.to)));
+  }
+
+  #forget(which) {
+    for (const [key, item] of this.#items) if (which(item)) { this.#items.delete(key); this.emit('certain', key); }
   }
 
   #pump() {
@@ -145,10 +166,11 @@ export class Source extends EventEmitter {
     if (this.#closing && this.#greeted && this.#unsent.length === 0 && !this.#call?.writableEnded) this.#call?.end();
   }
 
+  // take fills a frame. A void ends it, so that no frame gives up too much.
   #take() {
     const updates = [], voids = [];
     let bytes = 0;
-    while (this.#unsent.length > 0 && updates.length < frameUpdates && voids.length < frameVoids && bytes < frameBytes) {
+    while (this.#unsent.length > 0 && updates.length < frameUpdates && voids.length === 0 && bytes < frameBytes) {
       const item = this.#items.get(this.#unsent.shift());
       if (item?.update) bytes += updates.push(item.update) && item.update.payload.length + 100;
       if (item?.void) voids.push(item.void);
