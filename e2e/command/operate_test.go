@@ -155,7 +155,7 @@ func (x terminal) retryParked(t *testing.T) {
 			t.Fatalf("status %d:\n%s", status, listed)
 		}
 	}
-	wants(t, listed, "registry.reporting", "report.submitted", "tried 10 times")
+	wants(t, listed, "registry.reporting", "provisional_child.created", "tried 10 times")
 	retry := []string{"ops", "retry", "registry", "--follower", "registry.reporting", "--seq", strings.Fields(listed)[1]}
 	if printed, status := x.call(t, retry...); status != 1 {
 		t.Errorf("retried before the cause was mended: status %d:\n%s", status, printed)
