@@ -30,16 +30,16 @@ var fences = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
 
 // examples reads the blocks of shell commands of a document, `sh` or other kinds; a `text` block right after one is what it prints.
 func examples(document string, kinds ...string) (out []example) {
-	end := 0
+	end, taken := 0, false // taken: the block before is one of ours
 	for _, at := range fences.FindAllStringSubmatchIndex(document, -1) {
 		kind, content := document[at[2]:at[3]], document[at[4]:at[5]]
 		switch {
 		case slices.Contains(kinds, kind):
 			out = append(out, example{line: 1 + strings.Count(document[:at[0]], "\n"), commands: content})
-		case kind == "text" && len(out) > 0 && strings.TrimSpace(document[end:at[0]]) == "":
+		case kind == "text" && taken && strings.TrimSpace(document[end:at[0]]) == "":
 			out[len(out)-1].printed = content
 		}
-		end = at[1]
+		end, taken = at[1], slices.Contains(kinds, kind)
 	}
 	return out
 }
