@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -28,6 +27,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/identity"
+	"github.com/lianhu/lianhu/pkg/loopback"
 	"github.com/lianhu/lianhu/pkg/pgtest"
 	"github.com/lianhu/lianhu/pkg/postgres"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
@@ -129,12 +129,11 @@ func key() string {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	address, err := loopback.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }
 
 // database makes an empty database with its two roles, as docs/operating.md asks for.

@@ -25,7 +25,7 @@ type links struct {
 
 // startLinks starts the proxy's process. It ends with ctx.
 func startLinks(ctx context.Context, root, dir string) (*links, error) {
-	address, err := freeAddress()
+	address, err := loopback.Address()
 	if err != nil {
 		return nil, err
 	}
@@ -53,20 +53,12 @@ func startLinks(ctx context.Context, root, dir string) (*links, error) {
 	return nil, ctx.Err()
 }
 
-func freeAddress() (string, error) {
-	l, err := loopback.Listen()
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
-
 // through leads a link to an address and gives the address to use in its place.
 func (l *links) through(name, address string) (string, error) {
 	if p, ok := l.proxies[name]; ok {
 		return p.Listen, nil
 	}
-	listen, err := freeAddress() // a link that is cut comes back to its port
+	listen, err := loopback.Address() // a link that is cut comes back to its port
 	if err != nil {
 		return "", err
 	}

@@ -35,7 +35,10 @@ func (c *Change) compare(digest, answer []byte) ([]byte, error) {
 	if !seal.Equal(digest, c.digest) {
 		return nil, fault.New(faultv1.Reason_REASON_REQUEST_ID_REUSED, "the request_id was used with another content", "method", c.call.Method)
 	}
-	return append([]byte{}, remembered(answer)...), nil
+	if answer = remembered(answer); answer == nil {
+		answer = []byte{}
+	}
+	return answer, nil
 }
 
 // load reads the idempotency row and the subject in one statement, hence one snapshot: a request that is done is never

@@ -14,6 +14,15 @@ const first, last = 20_000, 32_767
 // draws is how many ports are tried. Each is as good as the other; so many taken ones mean that something else is wrong.
 const draws = 200
 
+// Address is one at which a process that is started later can listen.
+func Address() (string, error) {
+	l, err := Listen()
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
 // Listen takes a port on 127.0.0.1 that is free now and that no outgoing connection is given after it is closed.
 func Listen() (net.Listener, error) {
 	var errs []error

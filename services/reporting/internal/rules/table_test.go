@@ -166,14 +166,14 @@ func TestAResponseClosesExactlyWhenEveryGroupIsFulfilled(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"find": func(rt *rapid.T) {
 				if len(r.GetSituations()) > 1 {
-					rt.Skip("enough")
+					return // enough
 				}
 				_ = rules.AddSituation(d, r, by, rapid.SampledFrom(situations).Draw(rt, "found"), "x", noon)
 			},
 			"take": func(rt *rapid.T) {
 				code := rapid.SampledFrom(called(r)).Draw(rt, "code")
 				if code == "NOTIFY_AND_PLACE" || stands[code] {
-					rt.Skip("asked for elsewhere, or there")
+					return // asked for elsewhere, or there
 				}
 				if take(t, d, r, code) == nil {
 					stands[code] = true
@@ -181,7 +181,7 @@ func TestAResponseClosesExactlyWhenEveryGroupIsFulfilled(t *testing.T) {
 			},
 			"ask": func(rt *rapid.T) {
 				if waits != nil || stands["NOTIFY_AND_PLACE"] {
-					rt.Skip("asked")
+					return // asked
 				}
 				n++
 				if p, err := rules.RequestPlacement(d, r, by, &reportingv1.RequestPlacementRequest{Kind: 1, Text: "x"}, itemID+string(rune('a'+n%26)), itemID, noon); err == nil {
@@ -190,7 +190,7 @@ func TestAResponseClosesExactlyWhenEveryGroupIsFulfilled(t *testing.T) {
 			},
 			"answer": func(rt *rapid.T) {
 				if waits == nil {
-					rt.Skip("nothing asked")
+					return // nothing asked
 				}
 				if rapid.Bool().Draw(rt, "accepts") {
 					if err := rules.AcceptPlacement(d, waits, r, rules.Actor{Unit: lead}, shelter, noon); err != nil {
