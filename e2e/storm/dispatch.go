@@ -223,13 +223,20 @@ func (c *source) fresh() []*sent {
 	return made
 }
 
+// missing is the situation of a child nobody can find.
+const missing = "MISSING"
+
 // make invents one number: mostly an update, now and then a void or a poisoned payload.
 func (c *source) make(sequence int64, now time.Time) *sent {
 	number := fmt.Sprintf("320411-S%d", c.n(40)+40*int(c.history.now()/(20*time.Second)))
 	s := &sent{void: c.n(100) == 0, poison: c.n(100) == 0}
-	payload, err := proto.Marshal(&reportingv1.IncidentContent{
+	content := &reportingv1.IncidentContent{
 		Category: "求助", Division: c.world.places[c.n(len(c.world.places))].village, Summary: fmt.Sprintf("%s %d", c.system, sequence),
-	})
+	}
+	if c.n(20) == 0 { // somebody has to look for the child, from the moment this is known
+		content.Situations = []string{missing}
+	}
+	payload, err := proto.Marshal(content)
 	if s.poison || err != nil {
 		payload = []byte{0xff, 0xff, 0xff}
 	}

@@ -197,6 +197,7 @@ var legal = map[string]map[string]string{
 	"payment":            {"": "APPROVED", "APPROVED": "FROZEN", "FROZEN": "EXPORTED APPROVED", "EXPORTED": "SETTLED RETURNED", "RETURNED": "REPLACED"},
 	"batch":              {"": "FROZEN", "FROZEN": "APPROVED CANCELLED", "APPROVED": "EXPORTED CANCELLED", "EXPORTED": "SETTLED"},
 	"visit_plan":         {"": "DUE", "DUE": "ENDED"},
+	"search":             {"": "SEARCHING", "SEARCHING": "ENDED"},
 	"quarantined_update": {"": "OPEN", "OPEN": "REPLAYED REJECTED"},
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -120,10 +121,19 @@ func (s *Storm) incidentsFolded(ctx context.Context, _ []*Op, _ time.Time) error
 		}
 	}
 	a := s.ask(ctx)
+	sought, err := s.sought(ctx)
+	if err != nil {
+		return err
+	}
 	for number, u := range newest {
 		content := &reportingv1.IncidentContent{}
 		if err := proto.Unmarshal(u.update.GetPayload(), content); err != nil {
 			return err
+		}
+		if slices.Contains(content.GetSituations(), missing) {
+			if s.checked("search.begun", 1); !sought[number] {
+				s.report("search.begun", "incident "+number+" tells of a missing child and nobody looks for it")
+			}
 		}
 		got := &reportingv1.GetIncidentResponse{}
 		err := a.try(who{unit: "police", purpose: "EMERGENCY_RESPONSE"}, reportingv1.ReportingReadService_GetIncident_FullMethodName, &reportingv1.GetIncidentRequest{IncidentNumber: number}, got)
@@ -133,6 +143,24 @@ func (s *Storm) incidentsFolded(ctx context.Context, _ []*Op, _ time.Time) error
 		s.checked("incidents.folded", 1)
 	}
 	return nil
+}
+
+// sought are the incidents that a search has begun with.
+func (s *Storm) sought(ctx context.Context) (map[string]bool, error) {
+	sought := map[string]bool{}
+	err := s.world.inDatabase(ctx, "lianhu_reporting", func(c *pgx.Conn) error {
+		rows, err := c.Query(ctx, "SELECT incident_number FROM search WHERE incident_number IS NOT NULL")
+		if err != nil {
+			return err
+		}
+		var number string
+		_, err = pgx.ForEachRow(rows, []any{&number}, func() error {
+			sought[number] = true
+			return nil
+		})
+		return err
+	})
+	return sought, err
 }
 
 // stored counts the numbers of one source, and the poisoned ones in quarantine.
