@@ -105,8 +105,11 @@ func onSource[A proto.Message](ctx context.Context, s *Dispatch, call command.Ca
 		c.Happened("opened")
 		return source, err
 	}, answer)
-	if fault.Is(err, faultv1.Reason_REASON_CONTENTION) { // another first call of the source was faster
-		return command.Update(ctx, s.Engine, call, s.Tables.Sources, id, change, answer)
+	if fault.Is(err, faultv1.Reason_REASON_CONTENTION) { // another first call of the source was faster, or what the call writes beside is contended
+		again, changed := command.Update(ctx, s.Engine, call, s.Tables.Sources, id, change, answer)
+		if !fault.Is(changed, faultv1.Reason_REASON_NOT_FOUND) {
+			return again, changed
+		}
 	}
 	return given, err
 }

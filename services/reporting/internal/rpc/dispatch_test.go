@@ -341,3 +341,30 @@ func TestADeadlineMissedDuringAnOutageIsMarked(t *testing.T) {
 	}
 	h.wantPromises()
 }
+
+// The first push of a source meets what others write at the same moment. It is told to come again, like any push, and then has its record.
+func TestTheFirstPushOfASourceMeetsAConflict(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	owner := h.database.OpenOwner(t)
+	if _, err := owner.Exec(t.Context(), `CREATE FUNCTION contend() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN RAISE EXCEPTION USING ERRCODE = 'serialization_failure'; END $$;
+		CREATE TRIGGER contend BEFORE INSERT ON incident FOR EACH ROW EXECUTE FUNCTION contend()`); err != nil {
+		t.Fatal(err)
+	}
+	request := &reportingv1.PushIncidentUpdateBatchRequest{RequestId: id(), Epoch: 1, Updates: []*reportingv1.IncidentUpdate{
+		h.update(1, "J1", 1, &reportingv1.IncidentContent{Division: village}),
+	}}
+	_, err := h.dispatch().PushIncidentUpdateBatch(t.Context(), request)
+	if refusalOf(t, err).reason != "CONTENTION" {
+		t.Errorf("answered with %v", err)
+	}
+	if _, err := owner.Exec(t.Context(), "DROP TRIGGER contend ON incident"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := h.dispatch().PushIncidentUpdateBatch(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.wantAck(got.GetAck(), &reportingv1.Ack{DurableThrough: 1})
+}
