@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -249,9 +250,10 @@ func ignoresDraining(ctx context.Context, c *dispatch.Client) error {
 
 // takesACutForSuccess goes on with the number after the last it sent.
 func takesACutForSuccess(ctx context.Context, c *dispatch.Client) error {
-	n, pace := int64(1), time.NewTicker(10*time.Millisecond)
+	pace := time.NewTicker(10 * time.Millisecond)
 	defer pace.Stop()
-	for n <= updates && ctx.Err() == nil {
+	last := int64(math.MaxInt64) // however long the server keeps it waiting, it has something to send after the first cut
+	for n := int64(1); n <= last && ctx.Err() == nil; <-pace.C {
 		wire, err := open(ctx, c)
 		if err != nil {
 			continue
@@ -261,10 +263,11 @@ func takesACutForSuccess(ctx context.Context, c *dispatch.Client) error {
 				_, err = wire.Recv()
 			}
 		}()
-		for n <= updates && wire.Send(&reportingv1.PushIncidentUpdatesRequest{Epoch: 1, Updates: []*reportingv1.IncidentUpdate{update(n)}}) == nil {
+		for n <= last && wire.Send(&reportingv1.PushIncidentUpdatesRequest{Epoch: 1, Updates: []*reportingv1.IncidentUpdate{update(n)}}) == nil {
 			n++
 			<-pace.C // no more is under way than fits between two cuts
 		}
+		last = min(last, n+updates)
 	}
 	<-ctx.Done()
 	return ctx.Err()
