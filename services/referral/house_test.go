@@ -372,6 +372,14 @@ func (s *source) say(t *testing.T, kind, what, id, matter string, at time.Time) 
 // conclude makes an assessment and tells the feed.
 func (h *house) conclude(t *testing.T, needs ...string) *reportingv1.Assessment {
 	t.Helper()
+	a := assess(needs...)
+	h.assessments.Store(a.GetStanding().GetId(), a)
+	h.say(t, "assessment", "concluded", a.GetStanding().GetId(), a.GetStanding().GetMatterId(), h.now(t))
+	return a
+}
+
+// assess makes a concluded assessment.
+func assess(needs ...string) *reportingv1.Assessment {
 	a := &reportingv1.Assessment{
 		Standing: &custodyv1.Standing{Id: uuid.NewString(), MatterId: uuid.NewString(), Holder: township},
 		State:    reportingv1.Assessment_STATE_CONCLUDED, Division: "320411101201", Township: township,
@@ -381,8 +389,6 @@ func (h *house) conclude(t *testing.T, needs ...string) *reportingv1.Assessment 
 	for _, need := range needs {
 		a.Needs = append(a.Needs, &reportingv1.NeedFinding{Code: need, Note: "每周两次"})
 	}
-	h.assessments.Store(a.GetStanding().GetId(), a)
-	h.say(t, "assessment", "concluded", a.GetStanding().GetId(), a.GetStanding().GetMatterId(), h.now(t))
 	return a
 }
 

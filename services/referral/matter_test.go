@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/identity"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
@@ -15,6 +16,7 @@ import (
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/referral"
 )
 
@@ -211,6 +213,45 @@ func TestTheSameAssessmentOpensOneCase(t *testing.T) {
 	ok(t, err)
 	if len(none.GetCases()) != 0 {
 		t.Error("an assessment without needs opened a case")
+	}
+	h.promises(t)
+}
+
+// A child that nobody knew when its case was opened is known everywhere once it is bound, and again when it is bound anew; nobody's clock moves.
+func TestAChildThatIsBoundLaterIsKnownInItsCase(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	early := &reportingv1.Assessment{Standing: &custodyv1.Standing{Id: uuid.NewString(), MatterId: uuid.NewString()}, ChildId: uuid.NewString()}
+	h.assessments.Store(early.GetStanding().GetId(), early)
+	h.say(t, "assessment", "bound", early.GetStanding().GetId(), early.GetStanding().GetMatterId(), h.now(t)) // not concluded: nothing is here to bind
+	a := assess("legal_aid", "psychological_support")
+	a.ChildId = ""
+	h.assessments.Store(a.GetStanding().GetId(), a)
+	h.say(t, "assessment", "concluded", a.GetStanding().GetId(), a.GetStanding().GetMatterId(), h.now(t))
+	opened, before := h.openFor(t, a)
+	if opened.GetChildId() != "" || before[0].GetChildId() != "" {
+		t.Fatal("the case knows a child that nobody knew")
+	}
+	for range 2 { // bound, and bound anew; each said twice
+		known := proto.CloneOf(a)
+		known.ChildId = uuid.NewString()
+		h.assessments.Store(a.GetStanding().GetId(), known)
+		for range 2 {
+			h.say(t, "assessment", "bound", a.GetStanding().GetId(), a.GetStanding().GetMatterId(), h.now(t))
+		}
+		h.settle(t)
+		bound, after := h.openFor(t, a)
+		if bound.GetChildId() != known.GetChildId() || !bound.GetStanding().GetDeadline().AsTime().Equal(opened.GetStanding().GetDeadline().AsTime()) {
+			t.Errorf("the case names %q and is due %v", bound.GetChildId(), bound.GetStanding().GetDeadline().AsTime())
+		}
+		for i, r := range after {
+			if r.GetChildId() != known.GetChildId() || r.GetStanding().GetOfferedTo() != before[i].GetStanding().GetOfferedTo() || !r.GetStanding().GetDeadline().AsTime().Equal(before[i].GetStanding().GetDeadline().AsTime()) {
+				t.Errorf("referral for %s: %v", r.GetNeed(), r.GetStanding())
+			}
+		}
+	}
+	if version := h.get(t, before[0].GetStanding().GetId()).GetStanding().GetVersion(); version != before[0].GetStanding().GetVersion()+2 {
+		t.Errorf("two bindings moved the referral from version %d to %d", before[0].GetStanding().GetVersion(), version)
 	}
 	h.promises(t)
 }

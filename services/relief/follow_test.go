@@ -45,6 +45,49 @@ func TestAnUnroutableReferralIsParkedAndAppliedAfterRepair(t *testing.T) {
 	h.promises(t)
 }
 
+// A child that is bound after its referral was accepted becomes the beneficiary, and again when it is bound anew, until the application is
+// handed in: then it is what is decided on.
+func TestAChildThatIsBoundLaterBecomesTheBeneficiary(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	bind := func(referral string) (child string) {
+		stored, _ := h.referrals.Load(referral)
+		r := proto.CloneOf(stored.(*referralv1.Referral))
+		r.ChildId = uuid.NewString()
+		h.referrals.Store(referral, r)
+		for range 2 {
+			h.say(t, "bound", r, h.now(t))
+		}
+		h.settle(t)
+		return r.GetChildId()
+	}
+	opened := h.opened(t, "")
+	get := func() *reliefv1.Application {
+		got, err := h.at(t, township).read.GetApplication(deciding(t), &reliefv1.GetApplicationRequest{ApplicationId: opened.GetStanding().GetId()})
+		ok(t, err)
+		return got.GetApplication()
+	}
+	if opened.GetBeneficiaryId() != "" {
+		t.Fatalf("beneficiary %q before anybody knows the child", opened.GetBeneficiaryId())
+	}
+	var child string
+	for range 2 {
+		child = bind(opened.GetReferralId())
+		if a := get(); a.GetBeneficiaryId() != child || !a.GetStanding().GetDeadline().AsTime().Equal(opened.GetStanding().GetDeadline().AsTime()) {
+			t.Errorf("beneficiary %q, due %v", a.GetBeneficiaryId(), a.GetStanding().GetDeadline().AsTime())
+		}
+	}
+	q := asking("", 1000)
+	q.ApplicationId = opened.GetStanding().GetId()
+	_, err := h.at(t, township).SubmitApplication(deciding(t), q)
+	ok(t, err)
+	bind(opened.GetReferralId())
+	if a := get(); a.GetBeneficiaryId() != child {
+		t.Errorf("what is handed in was changed to %q", a.GetBeneficiaryId())
+	}
+	h.promises(t)
+}
+
 // found demands that a referral has opened one application, where it happened.
 func (h *house) found(t *testing.T, r *referralv1.Referral) {
 	t.Helper()

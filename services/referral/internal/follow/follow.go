@@ -1,5 +1,5 @@
-// Package follow acts when another service's feed moves: it opens a case for each concluded assessment, and delivers a
-// referral when the relief it asked for is paid or refused. It reads the source as this service and writes only here.
+// Package follow acts when another service's feed moves: it opens a case for each concluded assessment and tells it
+// who the child is, and delivers a referral when the relief it asked for is paid or refused. It reads the source as this service and writes only here.
 package follow
 
 import (
@@ -78,22 +78,28 @@ type assessments struct {
 	reporting reportingv1.ReportingReadServiceClient
 }
 
-// handle opens the case of a concluded assessment with a referral for each need. One without needs opens nothing: reporting
-// closes it by itself.
+// handle opens the case of a concluded assessment, and tells it who the child is when that is found out later.
 func (f *assessments) handle(ctx context.Context, ev *feedv1.Event, call command.Call) error {
-	if ev.GetType() != "assessment.concluded" {
+	if ev.GetType() != "assessment.concluded" && ev.GetType() != "assessment.bound" {
 		return feed.Skip
 	}
 	read, err := f.reporting.GetAssessment(ctx, &reportingv1.GetAssessmentRequest{AssessmentId: ev.GetSubjectId()})
 	if err != nil {
 		return err
 	}
-	assessment := read.GetAssessment()
+	if ev.GetType() == "assessment.bound" {
+		return f.bind(ctx, call, read.GetAssessment())
+	}
+	return f.open(ctx, call, read.GetAssessment())
+}
+
+// open makes the case with a referral for each need. An assessment without needs opens nothing: reporting closes it by itself.
+func (f *assessments) open(ctx context.Context, call command.Call, assessment *reportingv1.Assessment) error {
 	if len(assessment.GetNeeds()) == 0 {
 		return feed.Skip
 	}
 	// The same conclusion comes again under another position when reporting was restored; the case is there already.
-	_, err = row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Cases, rules.CaseID(assessment.GetStanding().GetId()))
+	_, err := row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Cases, rules.CaseID(assessment.GetStanding().GetId()))
 	switch {
 	case err == nil:
 		return feed.Skip
@@ -113,6 +119,35 @@ func (f *assessments) handle(ctx context.Context, ev *feedv1.Event, call command
 		c.Happened(rules.Opened, opened.GetTownship())
 		return opened, nil
 	}, answer)
+	return err
+}
+
+// bind writes who the child is into the case and each of its referrals, in one command. An assessment that is not concluded yet has no case;
+// the one it opens later knows the child.
+func (f *assessments) bind(ctx context.Context, call command.Call, assessment *reportingv1.Assessment) error {
+	id := rules.CaseID(assessment.GetStanding().GetId())
+	_, err := command.Update(ctx, f.engine, call, f.tables.Cases, id, func(c *command.Change, opened *referralv1.Case) error {
+		if opened.GetChildId() == assessment.GetChildId() {
+			return feed.Skip
+		}
+		opened.ChildId = assessment.GetChildId()
+		c.Happened(rules.Bound, opened.GetTownship())
+		referrals, err := store.OfCase(ctx, f.engine.DB, f.engine.Keys, f.tables.Referrals, id)
+		if err != nil {
+			return err
+		}
+		for _, r := range referrals {
+			loaded := command.Remember(f.tables.Referrals, r)
+			r.ChildId = assessment.GetChildId()
+			if err := loaded.Update(c, rules.Bound, r.GetTownship()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, answer)
+	if fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
+		return feed.Skip
+	}
 	return err
 }
 

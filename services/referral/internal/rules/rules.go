@@ -31,6 +31,7 @@ const (
 // What happens to referrals and cases, as custody reasons and, behind the kind, event types.
 const (
 	Opened      = "opened"
+	Bound       = "bound"
 	Offered     = "offered"
 	Accepted    = "accepted"
 	Declined    = "declined"

@@ -77,6 +77,11 @@ func OpenReferrals(ctx context.Context, q Querier, caseID string) (int, error) {
 	return open, err
 }
 
+// OfCase gives the referrals of a case, oldest first.
+func OfCase(ctx context.Context, q row.Querier, keys *seal.Keys, t *row.Table[*referralv1.Referral], caseID string) ([]*referralv1.Referral, error) {
+	return row.Select(ctx, q, keys, t, "WHERE case_id = $1::uuid ORDER BY create_time, id", caseID)
+}
+
 // Involved tells of which matters the unit holds or held an item here.
 func Involved(ctx context.Context, q Querier, unit string, matters ...string) (map[string]bool, error) {
 	rows, err := q.Query(ctx, "SELECT matter_id::text FROM access_grant WHERE unit = $1 AND matter_id = ANY($2::uuid[])", unit, matters)

@@ -1,5 +1,5 @@
-// Package follow acts when referral's feed moves: an accepted referral for a need that a programme serves opens an application. It reads
-// referral as this service and writes only here.
+// Package follow acts when referral's feed moves: an accepted referral for a need that a programme serves opens an application, which
+// hears later who the child is. It reads referral as this service and writes only here.
 package follow
 
 import (
@@ -50,23 +50,30 @@ func New(e *command.Engine, d *district.District, t *store.Tables, referral grpc
 	}}
 }
 
-// handle opens the application that an accepted referral asks for.
+// handle opens the application that an accepted referral asks for, and tells it who the child is when that is found out later.
 func (f *referrals) handle(ctx context.Context, ev *feedv1.Event, call command.Call) error {
-	if ev.GetType() != "referral.accepted" {
+	if ev.GetType() != "referral.accepted" && ev.GetType() != "referral.bound" {
 		return feed.Skip
 	}
 	read, err := f.read.GetReferral(ctx, &referralv1.GetReferralRequest{ReferralId: ev.GetSubjectId()})
 	if err != nil {
 		return err
 	}
-	referral := read.GetReferral()
+	if ev.GetType() == "referral.bound" {
+		return f.bind(ctx, call, read.GetReferral())
+	}
+	return f.open(ctx, call, read.GetReferral())
+}
+
+// open makes the application, if a programme serves the need.
+func (f *referrals) open(ctx context.Context, call command.Call, referral *referralv1.Referral) error {
 	p, ok := f.district.ProgrammeForNeed(referral.GetNeed(), calendar.Today(f.engine.Now()))
 	if !ok {
 		return feed.Skip
 	}
 	// A referral that was rejected and accepted again keeps the application it has.
 	id := store.ApplicationID(referral.GetStanding().GetId())
-	_, err = row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Applications, id)
+	_, err := row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Applications, id)
 	switch {
 	case err == nil:
 		return feed.Skip
@@ -76,6 +83,25 @@ func (f *referrals) handle(ctx context.Context, ev *feedv1.Event, call command.C
 	_, err = command.Create(ctx, f.engine, call, f.tables.Applications, func(c *command.Change) (*reliefv1.Application, error) {
 		c.Happened("opened")
 		return rules.OpenFor(f.district, p, id, referral, c.Now), nil
-	}, func(a *reliefv1.Application) *custodyv1.Standing { return a.GetStanding() })
+	}, answer)
 	return err
 }
+
+// bind writes who the child is into an application that is not handed in yet. Later its beneficiary is what was decided on and paid for.
+func (f *referrals) bind(ctx context.Context, call command.Call, referral *referralv1.Referral) error {
+	id := store.ApplicationID(referral.GetStanding().GetId())
+	_, err := command.Update(ctx, f.engine, call, f.tables.Applications, id, func(c *command.Change, a *reliefv1.Application) error {
+		if !rules.Bind(a, referral.GetChildId()) {
+			return feed.Skip
+		}
+		c.Happened("bound")
+		return nil
+	}, answer)
+	if fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
+		return feed.Skip
+	}
+	return err
+}
+
+// answer of a command that nobody waits for: where the item stands, kept with the request like any other.
+func answer(a *reliefv1.Application) *custodyv1.Standing { return a.GetStanding() }

@@ -46,6 +46,15 @@ func OpenFor(d *district.District, p district.Programme, id string, r *referralv
 	return a
 }
 
+// Bind says who the child of a referral is, and whether that is news to the application: only one that is not handed in yet takes it.
+func Bind(a *reliefv1.Application, child string) bool {
+	if a.GetState() != reliefv1.Application_STATE_OPEN || a.GetBeneficiaryId() == child {
+		return false
+	}
+	a.BeneficiaryId = child
+	return true
+}
+
 // Programme gives the programme in force, or fault PROGRAMME_UNKNOWN.
 func Programme(d *district.District, code string, today calendar.Date) (district.Programme, error) {
 	p, ok := d.Programme(code, today)

@@ -101,7 +101,7 @@ type Case struct {
 	AssessmentId string `protobuf:"bytes,10,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
 	// Child as the report described it, in reporting.
 	ProvisionalChildId string `protobuf:"bytes,11,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
-	// Child in the registry; empty when the assessment did not know it yet.
+	// Child in the registry; empty as long as nobody knows it. Follows the assessment when the child is bound later or bound anew.
 	ChildId string `protobuf:"bytes,12,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
 	// Township responsible, a unit id; it holds the case unless it let the review pass (责任镇街道).
 	Township string `protobuf:"bytes,13,opt,name=township,proto3" json:"township,omitempty"`

@@ -27,11 +27,11 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ReferralFeedService is the change feed of this area. Event types: case.opened, case.reviewed, case.overdue,
-// case.escalated, case.closed; referral.offered, referral.accepted, referral.declined, referral.unanswered, referral.escalated,
+// ReferralFeedService is the change feed of this area. Event types: case.opened, case.bound, case.reviewed, case.overdue,
+// case.escalated, case.closed; referral.offered, referral.bound, referral.accepted, referral.declined, referral.unanswered, referral.escalated,
 // referral.assigned, referral.progressed, referral.delivered, referral.confirmed, referral.rejected, referral.unconfirmed,
 // referral.overdue. Declined and unanswered mean that another unit is asked now; escalated that the lead office holds; overdue that
-// a deadline passed and the holder is unchanged.
+// a deadline passed and the holder is unchanged; bound that the child is known now, or better than before.
 type ReferralFeedServiceClient interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
 	// of; the suite's services, for all. Custody and clocks: none. Errors: FEED_TOKEN_INVALID, FEED_EPOCH_CHANGED,
@@ -83,11 +83,11 @@ func (c *referralFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedRe
 // All implementations must embed UnimplementedReferralFeedServiceServer
 // for forward compatibility.
 //
-// ReferralFeedService is the change feed of this area. Event types: case.opened, case.reviewed, case.overdue,
-// case.escalated, case.closed; referral.offered, referral.accepted, referral.declined, referral.unanswered, referral.escalated,
+// ReferralFeedService is the change feed of this area. Event types: case.opened, case.bound, case.reviewed, case.overdue,
+// case.escalated, case.closed; referral.offered, referral.bound, referral.accepted, referral.declined, referral.unanswered, referral.escalated,
 // referral.assigned, referral.progressed, referral.delivered, referral.confirmed, referral.rejected, referral.unconfirmed,
 // referral.overdue. Declined and unanswered mean that another unit is asked now; escalated that the lead office holds; overdue that
-// a deadline passed and the holder is unchanged.
+// a deadline passed and the holder is unchanged; bound that the child is known now, or better than before.
 type ReferralFeedServiceServer interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
 	// of; the suite's services, for all. Custody and clocks: none. Errors: FEED_TOKEN_INVALID, FEED_EPOCH_CHANGED,

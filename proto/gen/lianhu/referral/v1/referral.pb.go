@@ -312,7 +312,7 @@ type Referral struct {
 	PlaceDivision string `protobuf:"bytes,14,opt,name=place_division,json=placeDivision,proto3" json:"place_division,omitempty"`
 	// Child as the report described it, in reporting.
 	ProvisionalChildId string `protobuf:"bytes,15,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
-	// Child in the registry; empty when the assessment did not know it yet.
+	// Child in the registry; empty as long as nobody knows it. Follows the case, closed referrals included.
 	ChildId string `protobuf:"bytes,16,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
 	// Township that holds the case; asked to confirm when the village stays silent.
 	Township string `protobuf:"bytes,17,opt,name=township,proto3" json:"township,omitempty"`

@@ -558,7 +558,8 @@ type Application struct {
 	ReferralId string `protobuf:"bytes,12,opt,name=referral_id,json=referralId,proto3" json:"referral_id,omitempty"`
 	// Whom it serves.
 	BeneficiaryKind BeneficiaryKind `protobuf:"varint,13,opt,name=beneficiary_kind,json=beneficiaryKind,proto3,enum=lianhu.relief.v1.BeneficiaryKind" json:"beneficiary_kind,omitempty"`
-	// Id of the child in the registry, or of the household; empty until known. One payment for each programme, beneficiary and period.
+	// Id of the child in the registry, or of the household; empty until known. While OPEN it follows the referral when the child is bound later
+	// or bound anew; from then on it is what was decided on. One payment for each programme, beneficiary and period.
 	BeneficiaryId string `protobuf:"bytes,14,opt,name=beneficiary_id,json=beneficiaryId,proto3" json:"beneficiary_id,omitempty"`
 	// Child as the report described it, in reporting; empty for one that came directly.
 	ProvisionalChildId string `protobuf:"bytes,15,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`

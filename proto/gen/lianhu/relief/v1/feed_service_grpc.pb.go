@@ -27,7 +27,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ReliefFeedService is the change feed of this area. Event types: application.opened,
+// ReliefFeedService is the change feed of this area. Event types: application.opened, application.bound,
 // application.submitted, application.approved, application.refused, application.paid, application.overdue, application.escalated;
 // decision.made; payment.approved, payment.frozen, payment.exported, payment.settled, payment.returned, payment.replaced,
 // payment.overdue; batch.frozen, batch.approved (once for each approval), batch.exported, batch.returned (some lines answered),
@@ -84,7 +84,7 @@ func (c *reliefFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedRequ
 // All implementations must embed UnimplementedReliefFeedServiceServer
 // for forward compatibility.
 //
-// ReliefFeedService is the change feed of this area. Event types: application.opened,
+// ReliefFeedService is the change feed of this area. Event types: application.opened, application.bound,
 // application.submitted, application.approved, application.refused, application.paid, application.overdue, application.escalated;
 // decision.made; payment.approved, payment.frozen, payment.exported, payment.settled, payment.returned, payment.replaced,
 // payment.overdue; batch.frozen, batch.approved (once for each approval), batch.exported, batch.returned (some lines answered),
