@@ -9,6 +9,8 @@ type Twin struct {
 	Plan Plan
 	// Break is done to databases before the load, by name of the database: what the schema does, or would hold up by itself.
 	Break map[string]string
+	// Rounds of a soak in which it shows; 0 is a storm of one round.
+	Rounds int
 	// Caught lists the checkers of which one must find it.
 	Caught []string
 }
@@ -57,6 +59,16 @@ func twins() []Twin {
 			Break:  everywhere(before("audit", "IF NEW.method LIKE 'sweep/%' THEN NEW.request_id := gen_random_uuid(); END IF;")),
 			Caught: []string{"deadlines.once"},
 		},
+		{Tag: "twin_noted_refusal", Plan: races, Caught: []string{"refused.without_effect"}},
+		{Tag: "twin_text_file", Plan: races, Caught: []string{"files.identical"}},
+		{Tag: "twin_deaf", Plan: Plan{{roll("registry", "relief")}}, Caught: []string{"restart.graceful"}},
+		{Tag: "twin_hoarder", Plan: races, Rounds: 3, Caught: []string{"soak.flat"}},
+		{ // what fails behind the calls is told to nobody but the log
+			Tag: "twin_lame_sweeper", Schema: true, Plan: Plan{{jump(), jump(), jump()}},
+			Break:  everywhere(before("audit", "IF NEW.method LIKE 'sweep/%' THEN RAISE EXCEPTION 'spoilt'; END IF;")),
+			Caught: []string{"logs.clean"},
+		},
+		{Tag: "twin_mute_feed", Schema: true, Plan: races, Break: map[string]string{"lianhu_referral": before("feed", "RAISE EXCEPTION 'spoilt';")}, Caught: []string{"suite.rests"}},
 		{Tag: "twin_defect", Schema: true, Plan: races, Break: map[string]string{"lianhu_relief": "REVOKE INSERT ON ledger_entry FROM lianhu_app"}, Caught: []string{"clients.answered"}},
 		{
 			Tag: "twin_budget_check_then_insert", Plan: races, Break: map[string]string{"lianhu_relief": "ALTER TABLE budget_account DROP CONSTRAINT budget_account_within"},

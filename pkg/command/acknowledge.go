@@ -1,4 +1,4 @@
-//go:build !twin_early_ack
+//go:build !twin_early_ack && !twin_hoarder
 
 package command
 

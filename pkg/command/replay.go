@@ -101,7 +101,7 @@ func refuse[A proto.Message](ctx context.Context, c *Change, refusal error) (A, 
 	}
 	replayed, err := c.replay(ctx)
 	if err == nil && replayed == nil {
-		return none, refusal
+		return none, refused(ctx, c, refusal)
 	}
 	return decodeAnswer[A](ctx, c, replayed, err)
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"syscall"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -26,7 +25,7 @@ func Main(name string, run func(ctx context.Context) error) {
 
 // Process is Main without traces, for a command that decides itself what is traced, and under which name.
 func Process(run func(ctx context.Context) error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), farewells...)
 	slog.SetDefault(telemetry.NewLogger(os.Stderr, slog.LevelInfo))
 	err := run(ctx)
 	stop()

@@ -145,6 +145,9 @@ func catch(ctx context.Context, o storm.Options, tag string, out io.Writer) erro
 	if !twin.Schema {
 		o.Twin = twin.Tag
 	}
+	if twin.Rounds > 0 {
+		o.Soak, o.Rounds = true, twin.Rounds
+	}
 	begun := time.Now()
 	report, err := storm.Run(ctx, o)
 	if err != nil {

@@ -194,7 +194,7 @@ func InsertFile() string {
 
 // FileArgs are the arguments of InsertFile.
 func FileArgs(keys *seal.Keys, batch string, content []byte) ([]any, error) {
-	sealed, err := keys.Seal(filePlace(batch), content)
+	sealed, err := keys.Seal(filePlace(batch), asExported(content))
 	return []any{batch, sealed}, err
 }
 
