@@ -10,7 +10,7 @@ export CGO_ENABLED ?= 0
 # Listing the targets must work on a machine that has nothing yet; everything else says plainly what is missing.
 ifneq (,$(filter-out help clean,$(MAKECMDGOALS)))
   ifeq (,$(shell command -v go))
-    $(error Go is not on PATH. Install Go 1.26.7 or newer (https://go.dev/dl/) and try again)
+    $(error Go is not on PATH. Install Go 1.26 or newer (https://go.dev/dl/) and try again)
   endif
   ifeq (,$(shell command -v git))
     $(error git is not on PATH. Install git with your system's package manager and try again)
@@ -93,11 +93,11 @@ tidy: ## Tidy go.mod and go.sum of the four modules
 
 # --- running
 .PHONY: run
-run: build ## Start the whole suite on this machine, play one matter, stay up
+run: build ## Start the whole suite on this machine, play the journeys, stay up
 	@.bin/lianhu run $(RUNFLAGS)
 
 .PHONY: demo
-demo: build ## Start the suite, play one matter, count the five promises, exit
+demo: build ## Start the suite, play the journeys, count the five promises, exit
 	@.bin/lianhu demo $(RUNFLAGS)
 
 # --- deploying

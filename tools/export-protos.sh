@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Exports the third-party .proto files the contract imports from the pinned Go modules that carry them into
+# Exports the third-party .proto files the contract imports, and those its errors are read with, from the pinned Go modules that carry them into
 # third_party/proto, which git ignores: nobody else's contract is kept in this repository.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=third_party/proto
-stamp="$out/.complete-3"
+stamp="$out/.complete-4"
 [ -f "$stamp" ] && exit 0
 
 # where prints the folder of a pinned module in the module cache, fetching it if need be.
@@ -13,10 +13,12 @@ where() {
 }
 
 rm -rf "$out"
-mkdir -p "$out/google/api" "$out/protoc-gen-openapiv2/options" "$out/buf/validate"
+mkdir -p "$out/google/api" "$out/google/rpc" "$out/protoc-gen-openapiv2/options" "$out/buf/validate"
 api=$(where github.com/grpc-ecosystem/grpc-gateway@v1.16.0)
 cp "$api"/third_party/googleapis/google/api/{annotations,http}.proto "$out/google/api/"
-cp "$api/third_party/googleapis/LICENSE" "$out/google/api/LICENSE"
+# No file of ours imports these; partners read the details of a refusal with them.
+cp "$api"/third_party/googleapis/google/rpc/{error_details,status}.proto "$out/google/rpc/"
+for folder in api rpc; do cp "$api/third_party/googleapis/LICENSE" "$out/google/$folder/LICENSE"; done
 openapi=$(where github.com/grpc-ecosystem/grpc-gateway/v2@v2.33.0)
 cp "$openapi"/protoc-gen-openapiv2/options/*.proto "$out/protoc-gen-openapiv2/options/"
 validate=$(where github.com/bufbuild/protovalidate@v1.2.2)

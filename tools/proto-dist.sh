@@ -11,7 +11,9 @@ trap 'rm -rf "$folder"' EXIT
 .bin/buf export proto -o "$folder"
 cp LICENSE "$folder/LICENSE"
 cp tools/protozip/README.md "$folder/README.md"
-for licence in google/api buf/validate; do cp "third_party/proto/$licence/LICENSE" "$folder/$licence/LICENSE"; done
+mkdir -p "$folder/google/rpc"
+cp third_party/proto/google/rpc/*.proto "$folder/google/rpc/"
+for licence in google/api google/rpc buf/validate; do cp "third_party/proto/$licence/LICENSE" "$folder/$licence/LICENSE"; done
 mkdir -p "$out"
 (cd tools/protozip && GOWORK=off go run . "$folder") >"$out/lianhu-proto.zip"
 .bin/buf build proto --as-file-descriptor-set -o "$out/lianhu.binpb"

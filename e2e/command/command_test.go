@@ -21,6 +21,8 @@ const root = "../.."
 // terminal is a folder with a home, from which the binary is called.
 type terminal struct {
 	binary, dir string
+	// environment holds variables beside the test's own.
+	environment []string
 }
 
 func open(t *testing.T) terminal {
@@ -33,7 +35,7 @@ func open(t *testing.T) terminal {
 	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL's own user enters it
 		t.Fatal(err)
 	}
-	return terminal{binary, dir}
+	return terminal{binary: binary, dir: dir}
 }
 
 // binary is the command, built once for all tests.
@@ -59,7 +61,7 @@ func TestMain(m *testing.M) {
 func (x terminal) call(t *testing.T, args ...string) (printed string, status int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), x.binary, append([]string{"--home", filepath.Join(x.dir, "home")}, args...)...)
-	cmd.Dir = root
+	cmd.Dir, cmd.Env = root, append(os.Environ(), x.environment...)
 	out, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
@@ -175,6 +177,10 @@ func TestEveryCommandHelpsAndRefuses(t *testing.T) {
 		if status == 0 || !strings.Contains(printed, c.says) {
 			t.Errorf("lianhu %s: status %d, want a refusal that says %q:\n%s", strings.Join(c.args, " "), status, c.says, printed)
 		}
+	}
+	x.environment = []string{"RELIEF_DATABASE_URL=postgres://nobody@127.0.0.1:1/none"}
+	if printed, status := x.call(t, "promises"); status != 2 || !strings.Contains(printed, "set these too, or none") {
+		t.Errorf("some databases of a suite elsewhere: status %d\n%s", status, printed)
 	}
 }
 

@@ -104,6 +104,10 @@ func (x terminal) settleQuarantine(t *testing.T) {
 	if err := os.WriteFile(file, []byte(updates), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	mistaken := filepath.Join(x.dir, "mistaken.ndjson")
+	if err := os.WriteFile(mistaken, []byte(strings.SplitAfter(updates, "\n")[0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if printed, status := x.call(t, "dispatch", "push", file); status != 1 {
 		t.Fatalf("status %d with one update in quarantine:\n%s", status, printed)
 	}
@@ -129,6 +133,10 @@ func (x terminal) settleQuarantine(t *testing.T) {
 		{[]string{"ops", "reject", "--reason", "test bytes", id}, 0, "rejected"},
 		{[]string{"ops", "quarantine", "--all"}, 0, "REJECTED"},
 		{[]string{"ops", "close-gap", "--source", "police:dispatch", "--epoch", "1", "--from", "3", "--to", "4", "--reason", "test numbers"}, 0, "2 numbers given up; durable through 5"},
+		{[]string{"ops", "close-gap", "--source", "police:dispatch", "--reason", "test numbers"}, 1, "epoch"},
+		{[]string{"ops", "lower-epoch", "--source", "police:dispatch", "--mistaken", "9", "--epoch", "1", "--reason", "test numbers"}, 1, "DISPATCH_EPOCH_STALE"},
+		{[]string{"dispatch", "push", "--epoch", "9", mistaken}, 0, "epoch 9: 1 of 1 numbers are durable"},
+		{[]string{"ops", "lower-epoch", "--source", "police:dispatch", "--mistaken", "9", "--epoch", "1", "--reason", "test numbers"}, 0, "epoch 1 counts again; durable through 5"},
 		{[]string{"promises"}, 0, "0 violations"},
 	} {
 		printed, status := x.call(t, c.args...)

@@ -46,7 +46,7 @@ func Traced(ctx context.Context, name string, run func(ctx context.Context) erro
 		defer func() { err = errors.Join(err, file.Close()) }()
 		exporter = telemetry.NewLines(file)
 	}
-	provider, err := telemetry.Setup(ctx, telemetry.Config{Service: name, Version: buildVersion(), Exporter: exporter})
+	provider, err := telemetry.Setup(ctx, telemetry.Config{Service: name, Version: BuildVersion(), Exporter: exporter})
 	if err != nil {
 		return err
 	}

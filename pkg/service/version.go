@@ -24,12 +24,13 @@ func (r *Runtime) Version(ctx context.Context) (*accessv1.ServiceVersion, error)
 		return nil, err
 	}
 	return &accessv1.ServiceVersion{
-		Service: r.Name, Version: buildVersion(), ContractDigest: ContractDigest(r.Name),
+		Service: r.Name, Version: BuildVersion(), ContractDigest: ContractDigest(r.Name),
 		DistrictCode: r.District.Code()[:6], DistrictVersion: r.District.Version(), DistrictDigest: r.District.Digest(), SchemaVersion: schema,
 	}, nil
 }
 
-func buildVersion() string {
+// BuildVersion is the version of the running program, as the Go toolchain stamped it; `(devel)` when it was built outside of a release.
+func BuildVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"

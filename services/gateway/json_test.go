@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/lianhu/lianhu/pkg/identity"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
@@ -73,6 +74,21 @@ func (h *house) refuses(t *testing.T, c *http.Client, method, path, body string,
 		t.Errorf("%s %.80s: %d %s (%s), want %d %s", method, path, answered, got, p.Message, status, reason)
 	}
 	return metadata, content
+}
+
+// Whoever takes the one port for the other is told at once, in gRPC's own way, also with a stream that never ends.
+func TestAGRPCCallAtTheJSONPortIsToldSo(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	h.grpc = strings.TrimPrefix(h.json, "https://")
+	var answer []byte
+	err := open(t.Context(), t, h.unit(t, township)).RecvMsg(&answer)
+	if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "JSON") {
+		t.Errorf("a stream: %v", err)
+	}
+	if err := h.unit(t, township).Invoke(t.Context(), read, &answer, &answer); status.Code(err) != codes.Unimplemented {
+		t.Errorf("a call: %v", err)
+	}
 }
 
 // secret stands for what a caller got wrong: it may be a child's name, so nobody else is told.

@@ -69,20 +69,23 @@ func (h Home) Down(ctx context.Context) error {
 
 // Elsewhere answers a suite whose databases are all named by the variables of its services: one on a cluster, of which nothing is started
 // and no home is needed. clock is the address of its development clock, empty in production. missing names the variables that are not set;
-// while there are any, there is no suite.
-func Elsewhere(o Options, clock string) (s *Suite, missing []string) {
+// while there are any, there is no suite. meant tells that some are set, and not as those that a home's own suite is given, with an owner's
+// beside: whoever set them does not mean the suite of a home.
+func Elsewhere(o Options, clock string) (s *Suite, missing []string, meant bool) {
 	s = &Suite{options: o, Clock: clock, databases: map[string]urls{}}
 	for _, db := range databases() {
 		u := urls{app: os.Getenv(variable(db.name))}
+		_, given := external(db.name)
+		meant = meant || u.app != "" && !given
 		if u.app == "" {
 			missing = append(missing, variable(db.name))
 		}
 		s.databases[db.name] = u
 	}
 	if len(missing) > 0 {
-		return nil, missing
+		return nil, missing, meant
 	}
-	return s, nil
+	return s, nil, meant
 }
 
 // Attach answers a suite that serves from a home in another process, for its promises and its clock.
@@ -91,7 +94,7 @@ func Attach(ctx context.Context, o Options) (*Suite, error) {
 	if !ok {
 		return nil, errors.New("no suite is running here; start one with: lianhu up")
 	}
-	if s, _ := Elsewhere(o, r.Clock); s != nil {
+	if s, _, _ := Elsewhere(o, r.Clock); s != nil {
 		s.GRPC, s.JSON = r.GRPC, r.JSON
 		return s, nil
 	}

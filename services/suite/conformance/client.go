@@ -42,7 +42,7 @@ func (c Client) Run(ctx context.Context) (Report, error) {
 	c.Patience, c.Prompt, c.Pause = cmp.Or(c.Patience, 15*time.Second), cmp.Or(c.Prompt, 5*time.Second), cmp.Or(c.Pause, 2*time.Second)
 	i := &instrument{
 		Client: c, conns: &listener{Listener: c.Listener, conns: map[string]*cuttable{}}, over: make(chan struct{}), activity: make(chan struct{}, 1),
-		book: book{numbers: map[int64]*heard{}, asked: map[int64]bool{}}, verdicts: newVerdicts(), peer: "nobody",
+		book: book{numbers: map[int64]*heard{}, asked: map[int64]bool{}}, verdicts: newVerdicts(), peer: "nobody", began: time.Now(),
 	}
 	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(c.Identity.ServerTLS("h2"))), grpc.MaxRecvMsgSize(16<<20))
 	reportingv1.RegisterDispatchServiceServer(server, i)
@@ -62,6 +62,9 @@ type instrument struct {
 	// over is closed when the run has its verdict; activity holds a token when the client did something.
 	over     chan struct{}
 	activity chan struct{}
+
+	// began is when the run did.
+	began time.Time
 
 	mu       sync.Mutex
 	ended    bool
@@ -172,7 +175,7 @@ func (i *instrument) report() Report {
 		}
 		v.pass("resend", "nothing that was under way was lost")
 	}
-	return newReport("client", i.peer, v.list(fmt.Sprintf("the run ended in the part %q, after %d numbers and %d connections; %s", stages[i.stage].name, len(i.book.numbers), i.connections, cmp.Or(i.why, "see what failed"))))
+	return newReport("client", i.peer, i.Identity.Identity().String(), i.began, v.list(fmt.Sprintf("the run ended in the part %q, after %d numbers and %d connections; %s", stages[i.stage].name, len(i.book.numbers), i.connections, cmp.Or(i.why, "see what failed"))))
 }
 
 // judgeLosses names the numbers that never became durable.

@@ -48,11 +48,19 @@ type Check struct {
 
 // Report is what a vendor files.
 type Report struct {
-	// Of says which side was checked, `client` or `server`, and Peer who it was by its certificate or address.
+	// Of says which side was checked, `client` or `server`, and Peer who it was by its certificate, a server with its address.
 	Of   string `json:"of"`
 	Peer string `json:"peer"`
-	// Date is when the run ended.
-	Date time.Time `json:"date"`
+	// Product is what the vendor calls what was checked, with its version; By is whose certificate the instrument showed.
+	Product string `json:"product,omitempty"`
+	By      string `json:"by"`
+	// Instrument is the version of the program that checked.
+	Instrument string `json:"instrument"`
+	// Date is when the run ended, Seconds how long it took of machine time.
+	Date    time.Time `json:"date"`
+	Seconds int64     `json:"seconds"`
+	// Epoch in which the source's numbers ended, of a server: its real system begins a higher one.
+	Epoch int64 `json:"epoch,omitempty"`
 	// Contract and Digest name the edition of the contract that the run knows.
 	Contract string `json:"contract"`
 	Digest   string `json:"contract_digest"`
@@ -61,11 +69,11 @@ type Report struct {
 	Checks  []Check `json:"checks"`
 }
 
-// newReport sums checks up.
-func newReport(of, peer string, checks []Check) Report {
+// newReport sums checks up that began then.
+func newReport(of, peer, by string, began time.Time, checks []Check) Report {
 	r := Report{
-		Of: of, Peer: peer, Date: time.Now().Truncate(time.Second), Contract: "lianhu.reporting.v1.DispatchService", Digest: service.ContractDigest("reporting"),
-		Verdict: Passed, Checks: checks,
+		Of: of, Peer: peer, By: by, Instrument: "lianhu " + service.BuildVersion(), Date: time.Now().Truncate(time.Second), Seconds: int64(time.Since(began).Seconds()),
+		Contract: "lianhu.reporting.v1.DispatchService", Digest: service.ContractDigest("reporting"), Verdict: Passed, Checks: checks,
 	}
 	for _, c := range checks {
 		if c.Outcome == Failed {
@@ -103,11 +111,18 @@ func (r Report) JSON(w io.Writer) error {
 func (r Report) Markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Conformance of a dispatch %s: %s\n\n", r.Of, r.Verdict)
-	fmt.Fprintf(&b, "- checked: %s\n- date: %s\n- contract: %s\n- contract digest: %s\n\n", r.Peer, r.Date.Format(time.RFC3339), r.Contract, r.Digest)
-	b.WriteString("| check | rule | outcome | seen |\n|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ")
+	if r.Product != "" {
+		fmt.Fprintf(&b, "- product: %s\n", cell.Replace(r.Product))
+	}
+	fmt.Fprintf(&b, "- checked: %s\n- by: %s, %s\n- date: %s, after %d s\n- contract: %s\n- contract digest: %s\n",
+		r.Peer, r.By, r.Instrument, r.Date.Format(time.RFC3339), r.Seconds, r.Contract, r.Digest)
+	if r.Epoch > 0 {
+		fmt.Fprintf(&b, "- the source's numbers ended in epoch %d: its real system begins a higher one\n", r.Epoch)
+	}
+	b.WriteString("\n| check | rule | outcome | expected | seen |\n|---|---|---|---|---|\n")
 	for _, c := range r.Checks {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.ID, cell.Replace(c.Rule), c.Outcome, cell.Replace(c.Seen))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", c.ID, cell.Replace(c.Rule), c.Outcome, cell.Replace(c.Expected), cell.Replace(c.Seen))
 	}
 	for _, c := range r.Failures() {
 		fmt.Fprintf(&b, "\n## Failed: %s\n\n%s\n\n- expected: %s\n- seen: %s\n- read: %s (%s)\n", c.ID, c.Rule, c.Expected, c.Seen, anchor(c.Read), c.Read)

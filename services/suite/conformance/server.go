@@ -67,7 +67,9 @@ func (s Server) Run(ctx context.Context) (Report, error) {
 			return Report{}, ctx.Err()
 		}
 	}
-	return newReport("server", s.Target, checks), nil
+	report := newReport("server", s.Gateway.String()+" at "+s.Target, s.Identity.Identity().String(), p.began, checks)
+	report.Epoch = p.epoch
+	return report, nil
 }
 
 // partnerCheck is one check of a server. play answers what was seen; an error says what was seen instead of what was expected.

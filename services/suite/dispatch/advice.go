@@ -110,6 +110,8 @@ func Advise(err error) string {
 			return "the two sides do not trust each other's certificate: compare the authority you were given, the validity and the address"
 		}
 		return "look whether the address is right and the gateway is up; push again, it goes on where it stopped"
+	case codes.DeadlineExceeded:
+		return "whoever answers at this address takes streams and says nothing: look whether it is the gateway's gRPC port, and what stands between"
 	case codes.PermissionDenied, codes.Unauthenticated:
 		return advices["PERMISSION_DENIED"]
 	case codes.Unimplemented:

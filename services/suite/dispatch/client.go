@@ -13,9 +13,14 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc"
 	grpcbackoff "google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
+	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/identity"
+	"github.com/lianhu/lianhu/pkg/service"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
@@ -25,6 +30,8 @@ const (
 	longWait  = 10 * time.Second
 	// connectWait is gRPC's own longest pause between two attempts to connect; its default of two minutes would outlast ours.
 	connectWait = 3 * time.Second
+	// helloWait is how long a server may take to greet. What takes streams and never greets is no Lianhu gateway, or one that has lost its service.
+	helloWait = 30 * time.Second
 )
 
 // Item is what takes one number, or gives up some; one of the two is set.
@@ -148,13 +155,21 @@ func (p *push) listening() {
 
 // session is one connection: Hello, then frames one way and acknowledgements the other, at the same time.
 func (p *push) session(ctx context.Context, outbox Outbox) error {
-	ctx, hangUp := context.WithCancel(ctx)
+	ctx, hangUp := context.WithCancel(metadata.AppendToOutgoingContext(ctx, access.KeyContract, service.ContractDigest("reporting")[:12]))
 	defer hangUp()
 	wire, err := reportingv1.NewDispatchServiceClient(p.Conn).PushIncidentUpdates(ctx)
 	if err != nil {
 		return err
 	}
+	patience := helloWait
+	if p.GiveUpAfter > 0 {
+		patience = min(patience, p.GiveUpAfter)
+	}
+	late := time.AfterFunc(patience, hangUp)
 	greeting, err := awaitHello(wire)
+	if !late.Stop() {
+		return status.Errorf(codes.DeadlineExceeded, "connected, and not greeted within %s", patience)
+	}
 	if err != nil {
 		return err
 	}

@@ -187,6 +187,19 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 	}
 }
 
+// What takes a stream and says nothing is no gateway: it is left in time, and the time to give up counts.
+func TestAServerThatNeverGreetsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	c, _ := serve(t, func(_ int32, w wire) error {
+		<-w.Context().Done()
+		return w.Context().Err()
+	})
+	c.GiveUpAfter = 300 * time.Millisecond
+	if _, err := c.Push(t.Context(), ten); err == nil || !strings.Contains(err.Error(), "not greeted") || !strings.Contains(Advise(err), "gRPC port") {
+		t.Errorf("%v; %s", err, Advise(err))
+	}
+}
+
 // Voids are sent in pieces that fit into a frame.
 func TestAWideVoidIsSentInPieces(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -72,7 +74,7 @@ func New(ctx context.Context, source *identity.Source, upstreams map[string]door
 	routes.Handle("/", call(mux, source.Identity().TrustDomain))
 	return &Surface{&http.Server{
 		Handler: routes, TLSConfig: source.ServerTLS("h2", "http/1.1"),
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: door.UnaryTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug), // handshakes that fail are the caller's business
 	}}, nil
 }
@@ -101,6 +103,10 @@ func (s *Surface) Serve(ctx context.Context, listener net.Listener) error {
 func call(next http.Handler, trustDomain string) http.Handler {
 	tracer := otel.Tracer("lianhu/gateway")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			wrongDoor(w)
+			return
+		}
 		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 		ctx, span := tracer.Start(ctx, "HTTP "+r.Method, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
@@ -121,6 +127,14 @@ func call(next http.Handler, trustDomain string) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// wrongDoor answers a gRPC call at once and in its own language. Its body may be a stream that never ends: read here, it would keep a caller who
+// has mistaken the port waiting.
+func wrongDoor(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/grpc")
+	w.Header().Set("Grpc-Status", strconv.Itoa(int(codes.Unimplemented)))
+	w.Header().Set("Grpc-Message", "this port takes JSON over HTTP; gRPC is at another port of the gateway, 7443 by default")
 }
 
 // bodyKey is where the context of a request keeps its body.

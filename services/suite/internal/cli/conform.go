@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +46,8 @@ func conformCommand() *cli.Command {
 			&cli.DurationFlag{Name: "wait", Value: 2 * time.Minute, Usage: "how long to wait for the client to connect"},
 			&cli.DurationFlag{Name: "patience", Value: 15 * time.Second, Usage: "how long the client may do nothing then"},
 			&cli.DurationFlag{Name: "prompt", Value: 5 * time.Second, Usage: "how soon after DRAINING the client has to be back"},
-			&cli.StringFlag{Name: "report", Value: "conformance", Usage: "where the report goes, without its ending"},
+			&cli.StringFlag{Name: "product", Usage: "name and version of what is checked, for the report"},
+			&cli.StringFlag{Name: "report", Usage: "where the report goes, without its ending; default: conformance-client or conformance-server"},
 		),
 		Action: conform,
 	}
@@ -63,11 +65,13 @@ func conform(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
+	report.Product = c.String("product")
 	if err := report.Markdown(c.Root().Writer); err != nil {
 		return err
 	}
+	name := cmp.Or(c.String("report"), "conformance-"+report.Of)
 	for ending, write := range map[string]func(io.Writer) error{".md": report.Markdown, ".json": report.JSON} {
-		file, err := os.Create(c.String("report") + ending)
+		file, err := os.Create(name + ending)
 		if err != nil {
 			return err
 		}
@@ -75,6 +79,7 @@ func conform(ctx context.Context, c *cli.Command) error {
 			return err
 		}
 	}
+	told(c)("wrote " + name + ".md and " + name + ".json")
 	if report.Verdict != conformance.Passed {
 		return errNotConformant
 	}

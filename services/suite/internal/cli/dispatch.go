@@ -37,7 +37,7 @@ Numbers that will never be sent are given up on a line of their own:
   {"void":{"from":2,"to":4,"reason":"test numbers"}}
 
 Lines are sent in the order of the file. A connection that is cut is made again, and only what the server misses is sent; the same file may
-be pushed as often as you like. The status is 0 when every number of the file is durable and none is in quarantine, 1 otherwise.`
+be pushed as often as you like. The status is 0 when every number of the file is durable and none was quarantined in this run, 1 otherwise.`
 
 func dispatchCommand() *cli.Command {
 	return &cli.Command{
@@ -79,7 +79,10 @@ func partner(c *cli.Command) (target string, source *identity.Source, err error)
 	if !given {
 		files = home.System(c.String("unit"), c.String("system"))
 	}
-	if source, err = identity.Load(files); err != nil {
+	if source, err = identity.Load(files); err != nil && given {
+		return "", nil, fmt.Errorf("%w\nnext: see that --cert and --key belong together, are PEM, and name a unit and system of the district", err)
+	}
+	if err != nil {
 		return "", nil, fmt.Errorf("%w\nnext: give --cert, --key and --ca, or the --home of a suite that was started once with: lianhu up", err)
 	}
 	target = c.String("target")
@@ -88,6 +91,9 @@ func partner(c *cli.Command) (target string, source *identity.Source, err error)
 	}
 	if target == "" {
 		return "", nil, errors.New("no suite is running here: give --target HOST:PORT, or start one with: lianhu up")
+	}
+	if !strings.Contains(target, ":") {
+		return "", nil, fmt.Errorf("--target is %q: give HOST:PORT, the port of gRPC, 7443 by default", target)
 	}
 	return target, source, nil
 }
@@ -175,7 +181,7 @@ func openLines(name string, in io.Reader) (*os.File, error) {
 // doubts says before anything is sent what in the file will not go well.
 func doubts(w io.Writer, lines *dispatch.File) {
 	for _, again := range lines.Twice {
-		_, _ = fmt.Fprintf(w, "line %d: number %d stands in the file before; with other content it goes to quarantine\n", again.Line, again.Sequence)
+		_, _ = fmt.Fprintf(w, "line %d: number %d stands in the file before; what is not durable yet is sent, and other content than the first goes to quarantine\n", again.Line, again.Sequence)
 	}
 	for _, gap := range lines.Gaps() {
 		_, _ = fmt.Fprintf(w, "%s: not in the file; nothing behind is acknowledged before it is sent or voided\n", numbers(gap))
@@ -196,10 +202,9 @@ func summary(w io.Writer, lines *dispatch.File, result dispatch.Result) (complet
 	_, _ = fmt.Fprintf(w, "epoch %d: %d of %d numbers are durable, through %d; %d connections\n",
 		result.Epoch, through, lines.Numbers(), result.DurableThrough, result.Connections)
 	if before > 0 {
-		_, _ = fmt.Fprintf(w, "%d of them were durable before and were not sent; if these are other updates, give them new numbers or a new --epoch\n", before)
+		_, _ = fmt.Fprintf(w, "%d of them were durable before and were not sent, whatever they hold; if these are other updates, give them new numbers, or begin a new --epoch\n", before)
 	}
-	for _, gap := range result.Gaps {
-		complete = false
+	for _, gap := range result.Gaps { // one behind the file is not the file's
 		_, _ = fmt.Fprintf(w, "%s: missing at the server; send or void them\n", numbers(gap))
 	}
 	byCause := map[string][]string{}

@@ -61,14 +61,17 @@ The status is 0 when nothing is violated, 1 when a promise is broken, 2 when it 
 // count counts the suite that the environment names, or the one that runs from this home.
 func count(ctx context.Context, c *cli.Command) ([]suite.Counted, error) {
 	clock := os.Getenv("DEV_CLOCK_ADDR")
-	s, missing := suite.Elsewhere(suite.Options{}, clock)
+	s, missing, meant := suite.Elsewhere(suite.Options{}, clock)
+	if s == nil && meant {
+		return nil, fmt.Errorf("the environment names some databases of a suite elsewhere, and not %s: set these too, or none", strings.Join(missing, ", "))
+	}
 	if s == nil || clock != "" { // what runs from a home, and a development clock, are reached by the home's certificates
 		o, err := options(c, c.Root().Writer)
 		if err != nil {
 			return nil, err
 		}
 		if len(missing) == 0 {
-			s, _ = suite.Elsewhere(o, clock)
+			s, _, _ = suite.Elsewhere(o, clock)
 		} else if s, err = suite.Attach(ctx, o); err != nil {
 			return nil, fmt.Errorf("%w\nnext: to count a suite elsewhere, set also %s", err, strings.Join(missing, ", "))
 		}

@@ -15,12 +15,14 @@ import (
 
 // quarantineCommands are what operators do with updates of dispatch systems that were kept apart, and with numbers that never came.
 func quarantineCommands(shared, changing func(...cli.Flag) []cli.Flag) []*cli.Command {
-	source := &cli.StringFlag{Name: "source", Usage: "unit and system that pushed, for example police:dispatch"}
-	reason := &cli.StringFlag{Name: "reason", Usage: "why, for whoever asks later; name nobody"}
+	const pushed = "unit and system that pushed, for example police:dispatch"
+	source := &cli.StringFlag{Name: "source", Usage: pushed, Required: true}
+	reason := &cli.StringFlag{Name: "reason", Usage: "why, for whoever asks later; name nobody", Required: true}
+	number := func(name, usage string) cli.Flag { return &cli.Int64Flag{Name: name, Usage: usage, Required: true} }
 	return []*cli.Command{
 		{
 			Name: "quarantine", Usage: "list the dispatch updates that were kept apart and wait for you; never what they say",
-			Flags: shared(source, &cli.BoolFlag{Name: "all", Usage: "also those that are settled"}), Action: listQuarantine,
+			Flags: shared(&cli.StringFlag{Name: "source", Usage: "only of this " + pushed}, &cli.BoolFlag{Name: "all", Usage: "also those that are settled"}), Action: listQuarantine,
 		},
 		{
 			Name: "replay", Usage: "read a kept update again, after its cause was mended", ArgsUsage: "ID", Flags: changing(),
@@ -36,7 +38,7 @@ func quarantineCommands(shared, changing func(...cli.Flag) []cli.Flag) []*cli.Co
 		},
 		{
 			Name: "close-gap", Usage: "give up numbers in a source's place that it will never send",
-			Flags: changing(source, reason, &cli.Int64Flag{Name: "epoch", Usage: "epoch of the numbers"}, &cli.Int64Flag{Name: "from", Usage: "first number"}, &cli.Int64Flag{Name: "to", Usage: "last number"}),
+			Flags: changing(source, reason, number("epoch", "epoch of the numbers, the one that counts now"), number("from", "first number"), number("to", "last number")),
 			Action: func(ctx context.Context, c *cli.Command) error {
 				answer, err := operation(ctx, c, "reporting", "CloseGap", requested(c, map[string]any{
 					"source": c.String("source"), "epoch": c.Int64("epoch"), "from": c.Int64("from"), "to": c.Int64("to"), "reason": c.String("reason"),
@@ -46,6 +48,21 @@ func quarantineCommands(shared, changing func(...cli.Flag) []cli.Flag) []*cli.Co
 				}
 				closed := answer.(*reportingv1.CloseGapResponse)
 				return done(c, fmt.Sprintf("%d numbers given up; durable through %d", closed.GetClosed(), closed.GetHello().GetDurableThrough()), nil)
+			},
+		},
+		{
+			Name: "lower-epoch", Usage: "let an earlier epoch of a source count again, after a higher one was begun by mistake",
+			Description: "Mend the sender first, or it begins the mistaken epoch again. What was stored under either epoch stays.",
+			Flags:       changing(source, reason, number("mistaken", "epoch that was begun by mistake, the one that counts now"), number("epoch", "epoch that is to count again")),
+			Action: func(ctx context.Context, c *cli.Command) error {
+				answer, err := operation(ctx, c, "reporting", "LowerEpoch", requested(c, map[string]any{
+					"source": c.String("source"), "mistakenEpoch": c.Int64("mistaken"), "epoch": c.Int64("epoch"), "reason": c.String("reason"),
+				}))
+				if err != nil || c.Bool("check") {
+					return done(c, "", err)
+				}
+				now := answer.(*reportingv1.LowerEpochResponse).GetHello()
+				return done(c, fmt.Sprintf("epoch %d counts again; durable through %d", now.GetEpoch(), now.GetDurableThrough()), nil)
 			},
 		},
 	}

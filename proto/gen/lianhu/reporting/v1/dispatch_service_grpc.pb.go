@@ -49,14 +49,15 @@ type DispatchServiceClient interface {
 	// well. However it ends, only what was acknowledged is certain; the next Hello tells the rest.
 	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`.
 	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_STREAM_SUPERSEDED, DISPATCH_FRAME_UNREADABLE, DISPATCH_SEQUENCE_AHEAD, DISPATCH_ACKS_UNREAD,
-	// FIELD_INVALID, DRAINING, UNAVAILABLE.
+	// FIELD_INVALID, MESSAGE_TOO_LARGE, DRAINING, UNAVAILABLE; CONTENTION with the first push of a source only.
 	PushIncidentUpdates(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse], error)
 	// PushIncidentUpdateBatch is the unary twin of the stream, also as JSON: it stores updates in any order and folds them into incidents.
 	// Callable by: dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
 	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
-	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REQUIRED, REQUEST_ID_REUSED, FIELD_INVALID.
+	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REQUIRED, REQUEST_ID_REUSED, FIELD_INVALID, MESSAGE_TOO_LARGE,
+	// CONTENTION, UNAVAILABLE.
 	PushIncidentUpdateBatch(ctx context.Context, in *PushIncidentUpdateBatchRequest, opts ...grpc.CallOption) (*PushIncidentUpdateBatchResponse, error)
 }
 
@@ -126,14 +127,15 @@ type DispatchServiceServer interface {
 	// well. However it ends, only what was acknowledged is certain; the next Hello tells the rest.
 	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`.
 	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_STREAM_SUPERSEDED, DISPATCH_FRAME_UNREADABLE, DISPATCH_SEQUENCE_AHEAD, DISPATCH_ACKS_UNREAD,
-	// FIELD_INVALID, DRAINING, UNAVAILABLE.
+	// FIELD_INVALID, MESSAGE_TOO_LARGE, DRAINING, UNAVAILABLE; CONTENTION with the first push of a source only.
 	PushIncidentUpdates(grpc.BidiStreamingServer[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]) error
 	// PushIncidentUpdateBatch is the unary twin of the stream, also as JSON: it stores updates in any order and folds them into incidents.
 	// Callable by: dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
 	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
-	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REQUIRED, REQUEST_ID_REUSED, FIELD_INVALID.
+	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REQUIRED, REQUEST_ID_REUSED, FIELD_INVALID, MESSAGE_TOO_LARGE,
+	// CONTENTION, UNAVAILABLE.
 	PushIncidentUpdateBatch(context.Context, *PushIncidentUpdateBatchRequest) (*PushIncidentUpdateBatchResponse, error)
 	mustEmbedUnimplementedDispatchServiceServer()
 }
