@@ -157,6 +157,8 @@ func TestEveryCommandHelpsAndRefuses(t *testing.T) {
 		says string
 	}{
 		{[]string{"serve", "registri"}, "choose one of"},
+		{[]string{"serv"}, `no command is called "serv"`},
+		{[]string{"dispatch", "push", "--target", "gateway", os.DevNull}, "give HOST:PORT"},
 		{[]string{"serve", "registry"}, "REGISTRY_DATABASE_URL"},
 		{[]string{"migrate", "gateway"}, "choose registry"},
 		{[]string{"migrate", "relief"}, "RELIEF_OWNER_DATABASE_URL"},

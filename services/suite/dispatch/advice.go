@@ -106,6 +106,9 @@ func Advise(err error) string {
 	s, _ := status.FromError(err)
 	switch s.Code() {
 	case codes.Unavailable:
+		if strings.Contains(s.Message(), "no children to pick from") { // so gRPC says that a name has no address
+			return "the name of the gateway does not resolve: look whether HOST:PORT is right"
+		}
 		if stranger(s.Message()) {
 			return "the two sides do not trust each other's certificate: compare the authority you were given, the validity and the address"
 		}

@@ -29,8 +29,10 @@ var errBroken = errors.New("a promise is broken")
 // Command is the whole command tree.
 func Command() *cli.Command {
 	return &cli.Command{
-		Name:  "lianhu",
-		Usage: "joint protection of children across the units of a district",
+		Name:    "lianhu",
+		Usage:   "joint protection of children across the units of a district",
+		Version: service.BuildVersion() + ", contract " + service.ContractDigest("reporting")[:12],
+		Action:  unknown,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Value: ".lianhu", Usage: "folder for cluster, certificates and keys", Sources: cli.EnvVars("LIANHU_HOME")},
 			&cli.StringFlag{Name: "district", Value: "districts/xinbei", Usage: "folder of the district package", Sources: cli.EnvVars("DISTRICT_DIR")},
@@ -40,6 +42,14 @@ func Command() *cli.Command {
 			serveCommand(), migrateCommand(), feedCommand(), opsCommand(), promisesCommand(), dispatchCommand(), doctorCommand(), downCommand(),
 		},
 	}
+}
+
+// unknown is the action of a command that holds others: without it a misspelt one would be taken for a topic of the help.
+func unknown(_ context.Context, c *cli.Command) error {
+	if name := c.Args().First(); name != "" {
+		return fmt.Errorf("no command is called %q; %s --help lists them", name, c.FullName())
+	}
+	return cli.ShowSubcommandHelp(c)
 }
 
 func gatewayFlags() []cli.Flag {
@@ -99,7 +109,7 @@ func runCommand() *cli.Command {
 
 func demoCommand() *cli.Command {
 	return &cli.Command{
-		Name: "demo", Usage: "play the matter of a child living alone, count the five promises, exit; the status tells",
+		Name: "demo", Usage: "play whole matters, count the five promises, exit; the status tells",
 		Flags: append(gatewayFlags(), journeyFlag()),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := playable(c); err != nil {

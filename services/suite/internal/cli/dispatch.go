@@ -41,7 +41,7 @@ be pushed as often as you like. The status is 0 when every number of the file is
 
 func dispatchCommand() *cli.Command {
 	return &cli.Command{
-		Name: "dispatch", Usage: "be a dispatch system: push incident updates, check an implementation",
+		Name: "dispatch", Action: unknown, Usage: "be a dispatch system: push incident updates, check an implementation",
 		Commands: []*cli.Command{{
 			Name: "push", Usage: "push a file of incident updates, over as many connections as it takes", ArgsUsage: "FILE|-", Description: pushDescription,
 			Flags: append(partnerFlags(),
@@ -68,6 +68,9 @@ func partnerFlags() []cli.Flag {
 
 // partner finds the address and the identity that the flags name.
 func partner(c *cli.Command) (target string, source *identity.Source, err error) {
+	if target = c.String("target"); target != "" && !strings.Contains(target, ":") {
+		return "", nil, fmt.Errorf("--target is %q: give HOST:PORT, the port of gRPC, 7443 by default", target)
+	}
 	home, err := suite.OpenHome(c.String("home"))
 	if err != nil {
 		return "", nil, err
@@ -85,15 +88,11 @@ func partner(c *cli.Command) (target string, source *identity.Source, err error)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w\nnext: give --cert, --key and --ca, or the --home of a suite that was started once with: lianhu up", err)
 	}
-	target = c.String("target")
 	if r, ok := home.Running(); ok && target == "" {
 		target = r.GRPC
 	}
 	if target == "" {
 		return "", nil, errors.New("no suite is running here: give --target HOST:PORT, or start one with: lianhu up")
-	}
-	if !strings.Contains(target, ":") {
-		return "", nil, fmt.Errorf("--target is %q: give HOST:PORT, the port of gRPC, 7443 by default", target)
 	}
 	return target, source, nil
 }

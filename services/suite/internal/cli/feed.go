@@ -20,7 +20,7 @@ import (
 
 func feedCommand() *cli.Command {
 	return &cli.Command{
-		Name: "feed", Usage: "look at change feeds",
+		Name: "feed", Action: unknown, Usage: "look at change feeds",
 		Commands: []*cli.Command{{
 			Name: "tail", Usage: "follow an area's feed as a unit sees it", ArgsUsage: "registry|reporting|referral|relief",
 			Flags: []cli.Flag{

@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/urfave/cli/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -101,7 +103,7 @@ func opsCommand() *cli.Command {
 	}
 	follower := &cli.StringFlag{Name: "follower", Usage: "name of the follower, for example reporting.registry"}
 	return &cli.Command{
-		Name: "ops", Usage: "what operators put right: parked events, broken custody, quarantined updates",
+		Name: "ops", Action: unknown, Usage: "what operators put right: parked events, broken custody, quarantined updates",
 		Commands: append(quarantineCommands(shared, changing), []*cli.Command{
 			{
 				Name: "parked", Usage: "list the events a service could not apply", ArgsUsage: areasUsage,
@@ -163,7 +165,10 @@ func operation(ctx context.Context, c *cli.Command, area, method string, request
 	service := "/" + pkg + strings.ToUpper(area[:1]) + area[1:] + "OperationsService/"
 	if err = conn.Invoke(client.For(ctx, accessv1.Purpose_PURPOSE_OPERATIONS), service+method, in, answer); err != nil {
 		if reason := dispatch.ReasonOf(err); reason != "" {
-			err = fmt.Errorf("%w\nreason %s; docs/errors.md says what it asks for", err, reason)
+			return answer, fmt.Errorf("%w\nreason %s; docs/errors.md says what it asks for", err, reason)
+		}
+		if status.Code(err) == codes.Unavailable {
+			return answer, fmt.Errorf("%w\nnext: look whether the gateway is up and its address right; with the same --request-id it may be tried again", err)
 		}
 	}
 	return answer, err
