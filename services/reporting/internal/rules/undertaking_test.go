@@ -80,6 +80,9 @@ func TestASearchStartsAtOnceAndEndsWithAnOutcomeOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	stands(t, "the bureau reports", s.GetStanding(), rules.Bureau, "", "missing.search")
+	if s.GetOverdue() {
+		t.Error("somebody reports, and the search is still overdue")
+	}
 	if err := rules.EndSearch(s, rules.Actor{Unit: rules.Bureau}, found, later); err != nil {
 		t.Fatal(err)
 	}
@@ -96,9 +99,16 @@ func TestAPlacementCountsOnceCivilAffairsHasAccepted(t *testing.T) {
 	d, r, by, carer := xinbei(t), respondingTo(t, "DOMESTIC_VIOLENCE"), rules.Actor{Unit: station}, rules.Actor{Unit: lead}
 	ask := &reportingv1.RequestPlacementRequest{Kind: reportingv1.Placement_KIND_SHELTER, Text: "需夜间照料"}
 	before := proto.CloneOf(r)
+	otherwise := proto.CloneOf(r)
+	if err := rules.RecordMeasure(d, otherwise, by, measure("PLACEMENT_NOT_NEEDED"), measure2, noon); err != nil {
+		t.Fatal(err)
+	}
+	judged := proto.CloneOf(otherwise)
+	_, err := rules.RequestPlacement(d, otherwise, by, ask, measure1, itemID, noon)
+	refused(t, err, reportingv1.Reason_REASON_MEASURE_EXCLUDED, judged, otherwise)
 	wrong := proto.CloneOf(ask)
 	wrong.ProvisionalChildId = itemID
-	_, err := rules.RequestPlacement(d, r, by, wrong, measure1, itemID, noon)
+	_, err = rules.RequestPlacement(d, r, by, wrong, measure1, itemID, noon)
 	refused(t, err, reportingv1.Reason_REASON_CHILD_UNKNOWN, before, r)
 	p, err := rules.RequestPlacement(d, r, by, ask, measure1, itemID, noon)
 	if err != nil {
