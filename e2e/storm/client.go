@@ -104,8 +104,11 @@ func (a *actor) do(w who, method string, request, answer proto.Message) *Op {
 		err := a.try(w, method, request, answer)
 		var again bool
 		op.Outcome, op.Reason, again = judge(err)
-		if op.Outcome == Acknowledged {
+		switch op.Outcome {
+		case Acknowledged:
 			op.Answer = answer
+		case Refused:
+			op.Metadata = info(err).GetMetadata()
 		}
 		if !again || a.ctx.Err() != nil {
 			return op
@@ -158,15 +161,18 @@ func judge(err error) (o Outcome, reason string, again bool) {
 }
 
 // reasonOf is the reason of a refusal of ours; empty for anything else.
-func reasonOf(err error) string {
+func reasonOf(err error) string { return info(err).GetReason() }
+
+// info is what a refusal of ours says; nil for anything else.
+func info(err error) *errdetails.ErrorInfo {
 	s, ok := status.FromError(err)
 	if !ok {
-		return ""
+		return nil
 	}
 	for _, detail := range s.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == fault.Domain {
-			return info.GetReason()
+			return info
 		}
 	}
-	return ""
+	return nil
 }

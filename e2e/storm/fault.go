@@ -343,7 +343,7 @@ func jump() Fault {
 	const kind = "jump of business time"
 	return Fault{kind, func(ctx context.Context, s *Storm, r *rand.Rand) error {
 		by := time.Duration(1+r.IntN(30)) * time.Hour
-		if s.world.moved += by; s.world.moved > 40*24*time.Hour { // a soak does not leave the year its budgets are for
+		if s.world.moved += by; s.world.moved > 40*24*time.Hour { // a soak does not outlast the years that have budgets
 			by = time.Hour
 		}
 		s.struck(kind, by.String())

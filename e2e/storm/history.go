@@ -46,10 +46,11 @@ type Op struct {
 	// Begin of the first attempt and End of the last one, since the storm began.
 	Begin time.Duration `json:"begin"`
 	End   time.Duration `json:"end,omitempty"`
-	// Outcome, empty while it runs; Reason and Tries belong to it.
-	Outcome Outcome `json:"outcome,omitempty"`
-	Reason  string  `json:"reason,omitempty"`
-	Tries   int     `json:"tries,omitempty"`
+	// Outcome, empty while it runs; Reason, with what it says beside, and Tries belong to it.
+	Outcome  Outcome           `json:"outcome,omitempty"`
+	Reason   string            `json:"reason,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	Tries    int               `json:"tries,omitempty"`
 
 	// Request and Answer as sent and received.
 	Request proto.Message `json:"-"`

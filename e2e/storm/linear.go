@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -114,7 +115,7 @@ type account struct {
 }
 
 // budgetsLinearizable: decisions, payments and looks at an account took effect one after the other, and none beyond the money.
-func (s *Storm) budgetsLinearizable(ctx context.Context, ops []*Op, now time.Time) error {
+func (s *Storm) budgetsLinearizable(ctx context.Context, ops []*Op, _ time.Time) error {
 	accounts, payments, err := s.books(ctx)
 	if err != nil {
 		return err
@@ -143,9 +144,8 @@ func (s *Storm) budgetsLinearizable(ctx context.Context, ops []*Op, now time.Tim
 			}
 			application := asked[request.GetApplicationId()]
 			if op.Outcome == Refused && op.Reason == "BUDGET_EXHAUSTED" && application != nil {
-				township := s.world.district.TownshipOf(application.GetDivision())
-				for _, a := range accounts {
-					if a.Division == township && a.Year == now.Year() {
+				for _, a := range accounts { // the year is that of the decision: a storm may go on into the next one
+					if a.Division == op.Metadata["division"] && strconv.Itoa(a.Year) == op.Metadata["year"] {
 						step(i, op, movement{account: a.ID, lacks: application.GetAmountFen()})
 					}
 				}

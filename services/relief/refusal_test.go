@@ -142,7 +142,7 @@ func (h *house) budgeting(t *testing.T) []refusal {
 			_, err := elsewhere.DecideApplication(deciding(t), &reliefv1.DecideApplicationRequest{RequestId: request(), ApplicationId: answer.GetStanding().GetId()})
 			return err
 		}},
-		{reliefv1.Reason_REASON_BUDGET_EXHAUSTED, map[string]string{"available_fen": "30000"}, h.caring(t, uuid.NewString(), 30001)},
+		{reliefv1.Reason_REASON_BUDGET_EXHAUSTED, map[string]string{"available_fen": "30000", "division": "320411101000", "year": "2026"}, h.caring(t, uuid.NewString(), 30001)},
 		{reliefv1.Reason_REASON_BUDGET_EXISTS, map[string]string{"field": "division"}, func() error {
 			_, err := h.at(t, finance).OpenBudget(paying(t, preparer), opening(1))
 			return err

@@ -86,7 +86,8 @@ func affordable(p district.Programme, a *reliefv1.Application, account *reliefv1
 	}
 	left := account.GetAmountFen() - account.GetReservedFen() - account.GetPaidFen()
 	if left < a.GetAmountFen() {
-		return fault.New(reliefv1.Reason_REASON_BUDGET_EXHAUSTED, "less is left than is needed", "available_fen", fmt.Sprint(left))
+		return fault.New(reliefv1.Reason_REASON_BUDGET_EXHAUSTED, "less is left than is needed", "available_fen", fmt.Sprint(left), "division", a.GetDivision(),
+			"year", fmt.Sprint(account.GetYear()))
 	}
 	return nil
 }

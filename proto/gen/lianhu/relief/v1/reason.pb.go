@@ -46,7 +46,8 @@ const (
 	Reason_REASON_DECISION_PENDING Reason = 8
 	// No budget account is open for the programme, township and year. Metadata: {"programme":"templief_fast","division":"320411101000","year":"2026"}.
 	Reason_REASON_BUDGET_MISSING Reason = 9
-	// Less is left than the decision needs. Metadata: {"available_fen":"30000"}.
+	// Less is left in the township's account of that year than the decision needs. Metadata:
+	// {"available_fen":"30000","division":"320411101000","year":"2026"}.
 	Reason_REASON_BUDGET_EXHAUSTED Reason = 10
 	// The account for this programme, township and year is open already. Metadata: {"field":"division"}.
 	Reason_REASON_BUDGET_EXISTS Reason = 11
