@@ -34,9 +34,9 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 				WHERE i.incident_number = s.incident_number AND i.matter_id IS NOT DISTINCT FROM s.report_id))
 			FROM search s WHERE s.state = 1 AND s.incident_number IS NOT NULL`},
 		{Promise: promise.NoLookWithoutAReason, Name: "reporter.anonymous", SQL: `
-			SELECT count(*), count(*) FILTER (WHERE i.caller NOT LIKE 'reporter/%'
-				OR EXISTS (SELECT FROM audit a WHERE a.request_id = i.request_id AND a.method = i.method AND a.unit NOT LIKE 'reporter/%'))
-			FROM idempotency i WHERE i.method LIKE '%/SubmitReport'`},
+			SELECT count(*), count(*) FILTER (WHERE i.caller NOT LIKE 'reporter/%' OR a.method IS NOT NULL)
+			FROM idempotency i LEFT JOIN (SELECT DISTINCT method, request_id FROM audit WHERE unit NOT LIKE 'reporter/%') a USING (method, request_id)
+			WHERE i.method LIKE '%/SubmitReport'`},
 	})
 }
 
