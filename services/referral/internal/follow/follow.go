@@ -1,5 +1,6 @@
 // Package follow acts when another service's feed moves: it opens a case for each concluded assessment and tells it
-// who the child is, and delivers a referral when the relief it asked for is paid or refused. It reads the source as this service and writes only here.
+// who the child is, and delivers a referral when the relief it asked for is paid or refused. It reads the source as this
+// service and writes only here.
 package follow
 
 import (
@@ -127,10 +128,9 @@ func (f *assessments) open(ctx context.Context, call command.Call, assessment *r
 func (f *assessments) bind(ctx context.Context, call command.Call, assessment *reportingv1.Assessment) error {
 	id := rules.CaseID(assessment.GetStanding().GetId())
 	_, err := command.Update(ctx, f.engine, call, f.tables.Cases, id, func(c *command.Change, opened *referralv1.Case) error {
-		if opened.GetChildId() == assessment.GetChildId() {
+		if !rules.Bind(opened, assessment.GetChildId()) {
 			return feed.Skip
 		}
-		opened.ChildId = assessment.GetChildId()
 		c.Happened(rules.Bound, opened.GetTownship())
 		referrals, err := store.OfCase(ctx, f.engine.DB, f.engine.Keys, f.tables.Referrals, id)
 		if err != nil {
@@ -138,7 +138,7 @@ func (f *assessments) bind(ctx context.Context, call command.Call, assessment *r
 		}
 		for _, r := range referrals {
 			loaded := command.Remember(f.tables.Referrals, r)
-			r.ChildId = assessment.GetChildId()
+			r.ChildId = opened.GetChildId()
 			if err := loaded.Update(c, rules.Bound, r.GetTownship()); err != nil {
 				return err
 			}

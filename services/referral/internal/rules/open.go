@@ -74,3 +74,12 @@ func openReferral(d *district.District, c *referralv1.Case, finding *reportingv1
 	ask(d, r, unit, now)
 	return r, nil
 }
+
+// Bind says who the child of a case is, and whether that is news.
+func Bind(c *referralv1.Case, child string) bool {
+	if c.GetChildId() == child {
+		return false
+	}
+	c.ChildId = child
+	return true
+}
