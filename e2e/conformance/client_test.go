@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/identity"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/suite"
@@ -237,7 +238,7 @@ func leavesGaps(ctx context.Context, c *dispatch.Client) error {
 // ignoresDraining waits as after any other error, and longer than anybody is allowed to.
 func ignoresDraining(ctx context.Context, c *dispatch.Client) error {
 	c.Told = func(e dispatch.Event) {
-		if dispatch.ReasonOf(e.Cut) == "DRAINING" {
+		if client.Refusal(e.Cut).GetReason() == "DRAINING" {
 			select {
 			case <-time.After(3500 * time.Millisecond):
 			case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lianhu/lianhu/e2e/fleet"
+	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/services/suite/dispatch"
 )
 
@@ -26,7 +27,7 @@ func (f *follower) told(e dispatch.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if e.Cut != nil {
-		reason := dispatch.ReasonOf(e.Cut)
+		reason := client.Refusal(e.Cut).GetReason()
 		if reason == "" {
 			reason = e.Cut.Error()
 		}

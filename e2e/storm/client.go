@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -18,7 +17,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/lianhu/lianhu/pkg/access"
-	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/client"
 )
 
 // attempt bounds one attempt of a call in machine time.
@@ -108,7 +107,7 @@ func (a *actor) do(w who, method string, request, answer proto.Message) *Op {
 		case Acknowledged:
 			op.Answer = answer
 		case Refused:
-			op.Metadata = info(err).GetMetadata()
+			op.Metadata = client.Refusal(err).GetMetadata()
 		}
 		if !again || a.ctx.Err() != nil {
 			return op
@@ -144,7 +143,7 @@ func judge(err error) (o Outcome, reason string, again bool) {
 	if err == nil {
 		return Acknowledged, "", false
 	}
-	code, reason := status.Code(err), reasonOf(err)
+	code, reason := status.Code(err), client.Refusal(err).GetReason()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Unanswered, code.String(), true
@@ -158,21 +157,4 @@ func judge(err error) (o Outcome, reason string, again bool) {
 		return Defect, code.String() + " without a reason", false
 	}
 	return Refused, reason, false
-}
-
-// reasonOf is the reason of a refusal of ours; empty for anything else.
-func reasonOf(err error) string { return info(err).GetReason() }
-
-// info is what a refusal of ours says; nil for anything else.
-func info(err error) *errdetails.ErrorInfo {
-	s, ok := status.FromError(err)
-	if !ok {
-		return nil
-	}
-	for _, detail := range s.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == fault.Domain {
-			return info
-		}
-	}
-	return nil
 }

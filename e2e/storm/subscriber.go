@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
@@ -39,7 +40,7 @@ func subscribe(s *Storm, a *actor, area, unit string, filter *feedv1.Filter) *su
 	s.followers.Go(func() {
 		for s.following.Err() == nil {
 			err := c.session()
-			if reason := reasonOf(err); reason == "FEED_TOKEN_INVALID" || reason == "FEED_EPOCH_CHANGED" || reason == "FEED_POSITION_EXPIRED" {
+			if reason := client.Refusal(err).GetReason(); reason == "FEED_TOKEN_INVALID" || reason == "FEED_EPOCH_CHANGED" || reason == "FEED_POSITION_EXPIRED" {
 				c.report("subscribers.complete", fmt.Sprintf("%s of %s cannot go on from its token: %s", c.unit, c.area, reason))
 				return
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
@@ -49,7 +50,7 @@ func (s *Storm) sameAnswer(ctx context.Context, ops []*Op, _ time.Time) error {
 		again := op.Answer.ProtoReflect().New().Interface()
 		err := a.try(who{op.Unit, op.Officer, op.Purpose}, op.Method, op.Request, again)
 		if err != nil || !proto.Equal(again, op.Answer) {
-			s.report("repetition.same_answer", fmt.Sprintf("operation %d %s is answered otherwise when repeated: %s", op.N, op.Method, cmp.Or(reasonOf(err), fmt.Sprint(err))))
+			s.report("repetition.same_answer", fmt.Sprintf("operation %d %s is answered otherwise when repeated: %s", op.N, op.Method, cmp.Or(client.Refusal(err).GetReason(), fmt.Sprint(err))))
 		}
 		s.checked("repetition.same_answer", 1)
 	}
@@ -81,7 +82,7 @@ func (s *Storm) reportsWhole(ctx context.Context, ops []*Op, _ time.Time) error 
 		got := &reportingv1.GetReportResponse{}
 		w := who{unit: s.world.district.StationFor(request.GetResidenceDivision()), purpose: "EMERGENCY_RESPONSE"}
 		if err := a.try(w, reportingv1.ReportingReadService_GetReport_FullMethodName, &reportingv1.GetReportRequest{ReportId: id}, got); err != nil {
-			s.report("reports.whole", "report "+id+" cannot be read: "+cmp.Or(reasonOf(err), err.Error()))
+			s.report("reports.whole", "report "+id+" cannot be read: "+cmp.Or(client.Refusal(err).GetReason(), err.Error()))
 			continue
 		}
 		if got.GetReport().GetNarrative() != request.GetNarrative() || got.GetChild().GetPerson().GetIdNumber() != request.GetChild().GetIdNumber() {
@@ -271,7 +272,7 @@ func (s *Storm) filesIdentical(ctx context.Context, ops []*Op, _ time.Time) erro
 	for batch := range told {
 		got := &reliefv1.GetBatchFileResponse{}
 		if err := a.try(who{"finance", "finance-2", "PAYMENT"}, reliefv1.ReliefReadService_GetBatchFile_FullMethodName, &reliefv1.GetBatchFileRequest{BatchId: batch}, got); err != nil {
-			s.report("files.identical", "the file of batch "+batch+" cannot be read again: "+reasonOf(err))
+			s.report("files.identical", "the file of batch "+batch+" cannot be read again: "+client.Refusal(err).GetReason())
 			continue
 		}
 		differs(batch, got.GetContent())

@@ -6,10 +6,10 @@ import (
 	"io"
 	"strings"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/postgres"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
@@ -47,12 +47,8 @@ func expected(err error) bool {
 // reasonOf gives the wire reason of our own fault or of one that another service of the suite has answered, INTERNAL for
 // anything else. It is safe to log and to store.
 func reasonOf(err error) string {
-	if s, ok := status.FromError(err); ok && err != nil {
-		for _, detail := range s.Details() {
-			if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == fault.Domain {
-				return info.GetReason()
-			}
-		}
+	if told := client.Refusal(err); told != nil {
+		return told.GetReason()
 	}
 	return fault.ReasonOf(err)
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/identity"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
-	"github.com/lianhu/lianhu/services/suite/dispatch"
 )
 
 // ErrInUse is why a server is not checked: the source has numbers there already.
@@ -247,10 +246,10 @@ func (l *link) refusal(reason string) error {
 			return nil
 		case errors.Is(err, io.EOF):
 			return fmt.Errorf("the stream ended well, and %s was due", reason)
-		case err != nil && dispatch.ReasonOf(err) == reason && reason != "":
+		case err != nil && client.Refusal(err).GetReason() == reason && reason != "":
 			return nil
 		case err != nil:
-			return fmt.Errorf("the stream ended with %s, reason %q, and %q was due: %w", status.Code(err), dispatch.ReasonOf(err), reason, err)
+			return fmt.Errorf("the stream ended with %s, reason %q, and %q was due: %w", status.Code(err), client.Refusal(err).GetReason(), reason, err)
 		}
 		for _, q := range said.GetAck().GetQuarantined() {
 			l.apart[q.GetSequence()] = q.GetCause()

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/lianhu/lianhu/pkg/client"
 )
 
 // Reasons that decide when to connect again.
@@ -27,24 +28,6 @@ func (e *StaleEpoch) Error() string {
 	return fmt.Sprintf("epoch %d is over: the server counts by epoch %d", e.Epoch, e.Present)
 }
 
-// ReasonOf gives the reason an error of the suite carries, or nothing.
-func ReasonOf(err error) string {
-	return info(err).GetReason()
-}
-
-func info(err error) *errdetails.ErrorInfo {
-	s, ok := status.FromError(err)
-	if !ok {
-		return nil
-	}
-	for _, detail := range s.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == "lianhu" {
-			return info
-		}
-	}
-	return nil
-}
-
 // passes tells whether another attempt may get over an error: whatever the network does, and a server that is away, stopping or busy. What the
 // server refuses it refuses again.
 func passes(err error) bool {
@@ -55,7 +38,7 @@ func passes(err error) bool {
 	if !ok {
 		return false
 	}
-	switch ReasonOf(err) {
+	switch client.Refusal(err).GetReason() {
 	case "DISPATCH_ACKS_UNREAD":
 		return true
 	case superseded: // two senders that always came back would take the stream from each other for ever
@@ -97,10 +80,10 @@ func Advise(err error) string {
 		return fmt.Sprintf("if your numbers go on, push with epoch %d; if they began again at 1, push with epoch %d; if you do not know who began epoch %d, find out first",
 			stale.Present, stale.Present+1, stale.Present)
 	}
-	if i := info(err); i.GetReason() == "DISPATCH_EPOCH_STALE" {
+	if i := client.Refusal(err); i.GetReason() == "DISPATCH_EPOCH_STALE" {
 		return "the server counts by epoch " + i.GetMetadata()["present"] + " now: push with it if your numbers go on, with a higher one if they began again at 1"
 	}
-	if advice, ok := advices[ReasonOf(err)]; ok {
+	if advice, ok := advices[client.Refusal(err).GetReason()]; ok {
 		return advice
 	}
 	s, _ := status.FromError(err)

@@ -120,7 +120,7 @@ func (c *Client) Push(ctx context.Context, outbox Outbox) (Result, error) {
 		if p.said > said {
 			waits.Reset()
 		}
-		if p.said == said || ReasonOf(err) != draining {
+		if p.said == said || client.Refusal(err).GetReason() != draining {
 			wait = waits.NextBackOff()
 		}
 		p.tell(Event{Cut: err, Wait: wait})

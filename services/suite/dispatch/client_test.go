@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
@@ -155,7 +156,7 @@ func TestWhatTheServerRefusesIsNotTriedAgain(t *testing.T) {
 				return errors.Join(greet(w, &reportingv1.Hello{Epoch: 1}), refusal(tc.code, reason, map[string]string{"present": "7"}))
 			})
 			_, err := c.Push(t.Context(), ten)
-			if ReasonOf(err) != reason || !strings.Contains(Advise(err), tc.advice) || d.streams.Load() != tc.streams {
+			if client.Refusal(err).GetReason() != reason || !strings.Contains(Advise(err), tc.advice) || d.streams.Load() != tc.streams {
 				t.Errorf("after %d streams %v; %s", d.streams.Load(), err, Advise(err))
 			}
 		})

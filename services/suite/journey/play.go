@@ -25,6 +25,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/district"
 )
 
@@ -354,14 +355,8 @@ func (p *play) refusal(s Step, err error) error {
 
 // describe tells a refusal by reason and text.
 func describe(err error) error {
-	s, ok := status.FromError(err)
-	if !ok {
-		return err
-	}
-	for _, detail := range s.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			return fmt.Errorf("refused with %s: %s %v", info.GetReason(), s.Message(), info.GetMetadata())
-		}
+	if told := client.Refusal(err); told != nil {
+		return fmt.Errorf("refused with %s: %s %v", told.GetReason(), status.Convert(err).Message(), told.GetMetadata())
 	}
 	return err
 }

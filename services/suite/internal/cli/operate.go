@@ -27,7 +27,6 @@ import (
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	"github.com/lianhu/lianhu/services/suite"
-	"github.com/lianhu/lianhu/services/suite/dispatch"
 )
 
 const areasUsage = "registry|reporting|referral|relief"
@@ -164,7 +163,7 @@ func operation(ctx context.Context, c *cli.Command, area, method string, request
 	}
 	service := "/" + pkg + strings.ToUpper(area[:1]) + area[1:] + "OperationsService/"
 	if err = conn.Invoke(client.For(ctx, accessv1.Purpose_PURPOSE_OPERATIONS), service+method, in, answer); err != nil {
-		if reason := dispatch.ReasonOf(err); reason != "" {
+		if reason := client.Refusal(err).GetReason(); reason != "" {
 			return answer, fmt.Errorf("%w\nreason %s; docs/errors.md says what it asks for", err, reason)
 		}
 		if status.Code(err) == codes.Unavailable {
