@@ -3,6 +3,10 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.util.JsonFormat;
+import com.lianhu.reporting.v1.IncidentUpdate;
+import com.lianhu.reporting.v1.PayloadFormat;
+import com.lianhu.reporting.v1.SequenceRange;
+import com.lianhu.reporting.v1.Void;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,10 +14,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import lianhu.reporting.v1.DispatchServiceOuterClass.IncidentUpdate;
-import lianhu.reporting.v1.DispatchServiceOuterClass.PayloadFormat;
-import lianhu.reporting.v1.DispatchServiceOuterClass.SequenceRange;
-import lianhu.reporting.v1.DispatchServiceOuterClass.Void;
 
 /**
  * What is not known to be durable, in the order in which it is sent. Here it comes from a file; in your system it is a table, into which an update

@@ -1,3 +1,4 @@
+import com.lianhu.reporting.v1.DispatchServiceGrpc;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyChannelBuilder;
@@ -6,7 +7,6 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import lianhu.reporting.v1.DispatchServiceGrpc;
 
 /**
  * A dispatch system to start from: it pushes a file of incident updates and goes on through cuts, restarts and drains until each of them is

@@ -1,6 +1,13 @@
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.UnknownFieldSet;
+import com.lianhu.reporting.v1.Ack;
+import com.lianhu.reporting.v1.DispatchServiceGrpc.DispatchServiceStub;
+import com.lianhu.reporting.v1.Hello;
+import com.lianhu.reporting.v1.PushIncidentUpdatesRequest;
+import com.lianhu.reporting.v1.PushIncidentUpdatesResponse;
+import com.lianhu.reporting.v1.Quarantined;
+import com.lianhu.reporting.v1.SequenceRange;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
@@ -13,13 +20,6 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
-import lianhu.reporting.v1.DispatchServiceGrpc.DispatchServiceStub;
-import lianhu.reporting.v1.DispatchServiceOuterClass.Ack;
-import lianhu.reporting.v1.DispatchServiceOuterClass.Hello;
-import lianhu.reporting.v1.DispatchServiceOuterClass.PushIncidentUpdatesRequest;
-import lianhu.reporting.v1.DispatchServiceOuterClass.PushIncidentUpdatesResponse;
-import lianhu.reporting.v1.DispatchServiceOuterClass.Quarantined;
-import lianhu.reporting.v1.DispatchServiceOuterClass.SequenceRange;
 
 /** Brings an outbox to the server through cuts, restarts and drains. */
 final class Source {

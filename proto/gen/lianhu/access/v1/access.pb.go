@@ -555,7 +555,8 @@ const file_lianhu_access_v1_access_proto_rawDesc = "" +
 	"\x17PURPOSE_DATA_PROTECTION\x10\x0f\x12\x16\n" +
 	"\x12PURPOSE_OPERATIONS\x10\x10:R\n" +
 	"\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xad\xda\x04 \x01(\v2\x1c.lianhu.access.v1.MethodRuleR\x04rule:R\n" +
-	"\x05class\x12\x1d.google.protobuf.FieldOptions\x18\xae\xda\x04 \x01(\x0e2\x1b.lianhu.access.v1.DataClassR\x05classB>Z<github.com/lianhu/lianhu/proto/gen/lianhu/access/v1;accessv1b\x06proto3"
+	"\x05class\x12\x1d.google.protobuf.FieldOptions\x18\xae\xda\x04 \x01(\x0e2\x1b.lianhu.access.v1.DataClassR\x05classBi\n" +
+	"\x14com.lianhu.access.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/access/v1;accessv1\xaa\x02\x10Lianhu.Access.V1b\x06proto3"
 
 var (
 	file_lianhu_access_v1_access_proto_rawDescOnce sync.Once

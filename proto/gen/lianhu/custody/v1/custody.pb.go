@@ -644,7 +644,8 @@ const file_lianhu_custody_v1_custody_proto_rawDesc = "" +
 	"\rRepairGrounds\x12\x1e\n" +
 	"\x1aREPAIR_GROUNDS_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aREPAIR_GROUNDS_HOLDER_GONE\x10\x01\x12!\n" +
-	"\x1dREPAIR_GROUNDS_DEADLINE_STUCK\x10\x02B@Z>github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1;custodyv1b\x06proto3"
+	"\x1dREPAIR_GROUNDS_DEADLINE_STUCK\x10\x02Bm\n" +
+	"\x15com.lianhu.custody.v1P\x01Z>github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1;custodyv1\xaa\x02\x11Lianhu.Custody.V1b\x06proto3"
 
 var (
 	file_lianhu_custody_v1_custody_proto_rawDescOnce sync.Once

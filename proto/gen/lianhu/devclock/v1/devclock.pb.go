@@ -440,7 +440,8 @@ const file_lianhu_devclock_v1_devclock_proto_rawDesc = "" +
 	"\aAdvance\x12\".lianhu.devclock.v1.AdvanceRequest\x1a#.lianhu.devclock.v1.AdvanceResponse\"\x16\xea\xd2%\x12\n" +
 	"\x10devclock.advance\x12b\n" +
 	"\x04Join\x12\x1f.lianhu.devclock.v1.JoinRequest\x1a .lianhu.devclock.v1.JoinResponse\"\x13\xea\xd2%\x0f\n" +
-	"\rdevclock.join(\x010\x01BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1;devclockv1b\x06proto3"
+	"\rdevclock.join(\x010\x01Bq\n" +
+	"\x16com.lianhu.devclock.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1;devclockv1\xaa\x02\x12Lianhu.DevClock.V1b\x06proto3"
 
 var (
 	file_lianhu_devclock_v1_devclock_proto_rawDescOnce sync.Once

@@ -404,7 +404,8 @@ const file_lianhu_fault_v1_reason_proto_rawDesc = "" +
 	"\x1dREASON_PARKED_EVENT_NOT_FOUND\x10\x1b\x1a\x1d\xfa\xd2%\x19\b\x04\x12\x15没有该滞留事件\x12d\n" +
 	"\x11REASON_CONTENTION\x10\x1c\x1aM\xfa\xd2%I\b\a\x12E同一数据正被频繁修改，请稍后用同一请求编号重试\x12Z\n" +
 	"\x19REASON_CUSTODY_NOT_BROKEN\x10\x1d\x1a;\xfa\xd2%7\b\x06\x123该事项的责任单位或时限并无所述异常:T\n" +
-	"\x04info\x12!.google.protobuf.EnumValueOptions\x18\xaf\xda\x04 \x01(\v2\x1b.lianhu.fault.v1.ReasonInfoR\x04infoB<Z:github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1;faultv1b\x06proto3"
+	"\x04info\x12!.google.protobuf.EnumValueOptions\x18\xaf\xda\x04 \x01(\v2\x1b.lianhu.fault.v1.ReasonInfoR\x04infoBe\n" +
+	"\x13com.lianhu.fault.v1P\x01Z:github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1;faultv1\xaa\x02\x0fLianhu.Fault.V1b\x06proto3"
 
 var (
 	file_lianhu_fault_v1_reason_proto_rawDescOnce sync.Once

@@ -546,7 +546,8 @@ const file_lianhu_feed_v1_feed_proto_rawDesc = "" +
 	"\x05Start\x12\x15\n" +
 	"\x11START_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
-	"START_HEAD\x10\x01B:Z8github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1;feedv1b\x06proto3"
+	"START_HEAD\x10\x01Ba\n" +
+	"\x12com.lianhu.feed.v1P\x01Z8github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1;feedv1\xaa\x02\x0eLianhu.Feed.V1b\x06proto3"
 
 var (
 	file_lianhu_feed_v1_feed_proto_rawDescOnce sync.Once

@@ -332,7 +332,8 @@ const file_lianhu_person_v1_person_proto_rawDesc = "" +
 	"\x11RISK_COLOUR_GREEN\x10\x01\x12\x14\n" +
 	"\x10RISK_COLOUR_BLUE\x10\x02\x12\x16\n" +
 	"\x12RISK_COLOUR_YELLOW\x10\x03\x12\x13\n" +
-	"\x0fRISK_COLOUR_RED\x10\x04B>Z<github.com/lianhu/lianhu/proto/gen/lianhu/person/v1;personv1b\x06proto3"
+	"\x0fRISK_COLOUR_RED\x10\x04Bi\n" +
+	"\x14com.lianhu.person.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/person/v1;personv1\xaa\x02\x10Lianhu.Person.V1b\x06proto3"
 
 var (
 	file_lianhu_person_v1_person_proto_rawDescOnce sync.Once

@@ -440,7 +440,8 @@ const file_lianhu_referral_v1_case_proto_rawDesc = "" +
 	"close_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\tcloseTime\x12\x18\n" +
 	"\x04unit\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
 	"\aofficer\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12\x18\n" +
-	"\x04note\x18\x04 \x01(\tB\x04\xf0\xd2%\x04R\x04noteBBZ@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1b\x06proto3"
+	"\x04note\x18\x04 \x01(\tB\x04\xf0\xd2%\x04R\x04noteBq\n" +
+	"\x16com.lianhu.referral.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1\xaa\x02\x12Lianhu.Referral.V1b\x06proto3"
 
 var (
 	file_lianhu_referral_v1_case_proto_rawDescOnce sync.Once

@@ -409,7 +409,8 @@ const file_lianhu_referral_v1_operations_service_proto_rawDesc = "" +
 	"\x10RetryParkedEvent\x12+.lianhu.referral.v1.RetryParkedEventRequest\x1a,.lianhu.referral.v1.RetryParkedEventResponse\"E\xea\xd2%\x17\n" +
 	"\x15operate.parked_events\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/referral/parkedEvents:retry\x12\xa1\x01\n" +
 	"\rRepairCustody\x12(.lianhu.referral.v1.RepairCustodyRequest\x1a).lianhu.referral.v1.RepairCustodyResponse\";\xea\xd2%\x11\n" +
-	"\x0foperate.custody\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/referral/custody:repairBBZ@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1b\x06proto3"
+	"\x0foperate.custody\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/referral/custody:repairBq\n" +
+	"\x16com.lianhu.referral.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1\xaa\x02\x12Lianhu.Referral.V1b\x06proto3"
 
 var (
 	file_lianhu_referral_v1_operations_service_proto_rawDescOnce sync.Once

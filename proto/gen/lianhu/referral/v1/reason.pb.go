@@ -114,7 +114,8 @@ const file_lianhu_referral_v1_reason_proto_rawDesc = "" +
 	"\x16REASON_UNIT_UNSUITABLE\x10\x05\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b该单位不能承接转介\x12S\n" +
 	"\x1eREASON_CASE_HAS_OPEN_REFERRALS\x10\x06\x1a/\xfa\xd2%+\b\x06\x12'仍有未办结的转介，不能结案\x12?\n" +
 	"\x13REASON_DATE_INVALID\x10\a\x1a&\xfa\xd2%\"\b\x01\x12\x1e日期不存在或晚于今天\x12F\n" +
-	"\x14REASON_NOTE_REQUIRED\x10\b\x1a,\xfa\xd2%(\b\x01\x12$选择“其他”时须说明理由BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1b\x06proto3"
+	"\x14REASON_NOTE_REQUIRED\x10\b\x1a,\xfa\xd2%(\b\x01\x12$选择“其他”时须说明理由Bq\n" +
+	"\x16com.lianhu.referral.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1\xaa\x02\x12Lianhu.Referral.V1b\x06proto3"
 
 var (
 	file_lianhu_referral_v1_reason_proto_rawDescOnce sync.Once

@@ -1049,7 +1049,8 @@ const file_lianhu_referral_v1_referral_proto_rawDesc = "" +
 	" DELIVERY_OUTCOME_PARTLY_PROVIDED\x10\x02\x12!\n" +
 	"\x1dDELIVERY_OUTCOME_NOT_ENTITLED\x10\x03\x12%\n" +
 	"!DELIVERY_OUTCOME_NO_LONGER_NEEDED\x10\x04\x12%\n" +
-	"!DELIVERY_OUTCOME_FAMILY_UNWILLING\x10\x05BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1b\x06proto3"
+	"!DELIVERY_OUTCOME_FAMILY_UNWILLING\x10\x05Bq\n" +
+	"\x16com.lianhu.referral.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1\xaa\x02\x12Lianhu.Referral.V1b\x06proto3"
 
 var (
 	file_lianhu_referral_v1_referral_proto_rawDescOnce sync.Once

@@ -1421,7 +1421,8 @@ const file_lianhu_referral_v1_referral_service_proto_rawDesc = "" +
 	"\tcase.plan\x1a\acase_id\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/referral/cases/{case_id}:review\x12\xa0\x01\n" +
 	"\tCloseCase\x12$.lianhu.referral.v1.CloseCaseRequest\x1a%.lianhu.referral.v1.CloseCaseResponse\"F\xea\xd2%\x15\n" +
 	"\n" +
-	"case.close\x1a\acase_id\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/referral/cases/{case_id}:closeBBZ@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1b\x06proto3"
+	"case.close\x1a\acase_id\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/referral/cases/{case_id}:closeBq\n" +
+	"\x16com.lianhu.referral.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1\xaa\x02\x12Lianhu.Referral.V1b\x06proto3"
 
 var (
 	file_lianhu_referral_v1_referral_service_proto_rawDescOnce sync.Once

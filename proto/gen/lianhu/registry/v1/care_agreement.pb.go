@@ -308,7 +308,8 @@ const file_lianhu_registry_v1_care_agreement_proto_rawDesc = "" +
 	"\x18CARER_BAR_HARMED_A_CHILD\x10\x01\x12\x17\n" +
 	"\x13CARER_BAR_ADDICTION\x10\x02\x12\x1c\n" +
 	"\x18CARER_BAR_NEGLECTED_DUTY\x10\x03\x12\x13\n" +
-	"\x0fCARER_BAR_OTHER\x10\x04BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\x0fCARER_BAR_OTHER\x10\x04Bq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_care_agreement_proto_rawDescOnce sync.Once

@@ -1654,7 +1654,8 @@ const file_lianhu_registry_v1_child_proto_rawDesc = "" +
 	" STATUS_CODE_GUARDIANSHIP_TROUBLE\x10\x04\x12\x17\n" +
 	"\x13STATUS_CODE_POVERTY\x10\x05\x12\x1a\n" +
 	"\x16STATUS_CODE_DISABILITY\x10\x06\x12\x17\n" +
-	"\x13STATUS_CODE_MIGRANT\x10\aBBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\x13STATUS_CODE_MIGRANT\x10\aBq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_child_proto_rawDescOnce sync.Once

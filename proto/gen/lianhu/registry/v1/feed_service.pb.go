@@ -237,7 +237,8 @@ const file_lianhu_registry_v1_feed_service_proto_rawDesc = "" +
 	"\tSubscribe\x12$.lianhu.registry.v1.SubscribeRequest\x1a%.lianhu.registry.v1.SubscribeResponse\"\x12\xea\xd2%\v\n" +
 	"\tfeed.read\x90\x02\x010\x01\x12\x82\x01\n" +
 	"\bReadFeed\x12#.lianhu.registry.v1.ReadFeedRequest\x1a$.lianhu.registry.v1.ReadFeedResponse\"+\xea\xd2%\v\n" +
-	"\tfeed.read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/registry/feed\x90\x02\x01BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\tfeed.read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/registry/feed\x90\x02\x01Bq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_feed_service_proto_rawDescOnce sync.Once

@@ -304,7 +304,8 @@ const file_lianhu_registry_v1_guardianship_proto_rawDesc = "" +
 	"\n" +
 	"SLOT_OTHER\x10\x03\x12\x12\n" +
 	"\x0eSLOT_TEMPORARY\x10\x04\x12\x12\n" +
-	"\x0eSLOT_LONG_TERM\x10\x05BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\x0eSLOT_LONG_TERM\x10\x05Bq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_guardianship_proto_rawDescOnce sync.Once

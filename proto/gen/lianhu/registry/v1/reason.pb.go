@@ -159,7 +159,8 @@ const file_lianhu_registry_v1_reason_proto_rawDesc = "" +
 	"\x15REASON_TIME_IN_FUTURE\x10\x0e\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15时间不能在将来\x129\n" +
 	"\x13REASON_UNIT_INVALID\x10\x0f\x1a \xfa\xd2%\x1c\b\x01\x12\x18单位不在本区名录\x12B\n" +
 	"\x19REASON_VISIT_PLAN_MISSING\x10\x10\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b该儿童没有随访计划\x12I\n" +
-	"\x17REASON_GUARDIAN_INVALID\x10\x11\x1a,\xfa\xd2%(\b\x01\x12$监护人须为个人或单位之一BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\x17REASON_GUARDIAN_INVALID\x10\x11\x1a,\xfa\xd2%(\b\x01\x12$监护人须为个人或单位之一Bq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_reason_proto_rawDescOnce sync.Once

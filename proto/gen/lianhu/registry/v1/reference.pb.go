@@ -1072,7 +1072,8 @@ const file_lianhu_registry_v1_reference_proto_rawDesc = "" +
 	"\x04area\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\x04area\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x04code\x12\x18\n" +
 	"\x04kind\x18\x03 \x01(\tB\x04\xf0\xd2%\x01R\x04kind\x12\x14\n" +
-	"\x02zh\x18\x04 \x01(\tB\x04\xf0\xd2%\x01R\x02zhBBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\x02zh\x18\x04 \x01(\tB\x04\xf0\xd2%\x01R\x02zhBq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_reference_proto_rawDescOnce sync.Once

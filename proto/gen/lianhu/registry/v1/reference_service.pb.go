@@ -1263,7 +1263,8 @@ const file_lianhu_registry_v1_reference_service_proto_rawDesc = "" +
 	"ListDuties\x12%.lianhu.registry.v1.ListDutiesRequest\x1a&.lianhu.registry.v1.ListDutiesResponse\"<\xea\xd2%\x10\n" +
 	"\x0ereference.read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/registry/reference/duties\x90\x02\x01\x12\xb1\x01\n" +
 	"\x10ListErrorReasons\x12+.lianhu.registry.v1.ListErrorReasonsRequest\x1a,.lianhu.registry.v1.ListErrorReasonsResponse\"B\xea\xd2%\x10\n" +
-	"\x0ereference.read\x82\xd3\xe4\x93\x02%\x12#/v1/registry/reference/errorReasons\x90\x02\x01BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\x0ereference.read\x82\xd3\xe4\x93\x02%\x12#/v1/registry/reference/errorReasons\x90\x02\x01Bq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_reference_service_proto_rawDescOnce sync.Once

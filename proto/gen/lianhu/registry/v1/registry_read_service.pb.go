@@ -1308,7 +1308,8 @@ const file_lianhu_registry_v1_registry_read_service_proto_rawDesc = "" +
 	"\twork.list\x1a\x02id\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/registry/custody/{id}\x90\x02\x01\x12\x90\x01\n" +
 	"\n" +
 	"GetVersion\x12%.lianhu.registry.v1.GetVersionRequest\x1a&.lianhu.registry.v1.GetVersionResponse\"3\xea\xd2%\x10\n" +
-	"\x0ereference.read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/registry/version\x90\x02\x01BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\x0ereference.read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/registry/version\x90\x02\x01Bq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_registry_read_service_proto_rawDescOnce sync.Once

@@ -1310,7 +1310,8 @@ const file_lianhu_registry_v1_registry_service_proto_rawDesc = "" +
 	"\x10EndCareAgreement\x12+.lianhu.registry.v1.EndCareAgreementRequest\x1a,.lianhu.registry.v1.EndCareAgreementResponse\"k\xea\xd2%)\n" +
 	"\x14child.care_agreement\x1a\x11care_agreement_id\x82\xd3\xe4\x93\x028:\x01*\"3/v1/registry/careAgreements/{care_agreement_id}:end\x12\xad\x01\n" +
 	"\vRecordVisit\x12&.lianhu.registry.v1.RecordVisitRequest\x1a'.lianhu.registry.v1.RecordVisitResponse\"M\xea\xd2%\x17\n" +
-	"\vchild.visit\x1a\bchild_id\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/registry/children/{child_id}/visitsBBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"\vchild.visit\x1a\bchild_id\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/registry/children/{child_id}/visitsBq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_registry_service_proto_rawDescOnce sync.Once

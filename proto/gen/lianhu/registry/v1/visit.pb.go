@@ -464,7 +464,8 @@ const file_lianhu_registry_v1_visit_proto_rawDesc = "" +
 	"\n" +
 	"WAY_SCHOOL\x10\x02\x12\x0e\n" +
 	"\n" +
-	"WAY_REMOTE\x10\x03BBZ@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1b\x06proto3"
+	"WAY_REMOTE\x10\x03Bq\n" +
+	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
 	file_lianhu_registry_v1_visit_proto_rawDescOnce sync.Once

@@ -864,7 +864,8 @@ const file_lianhu_relief_v1_application_proto_rawDesc = "" +
 	"\"APPLICANT_RELATION_ENTRUSTED_CARER\x10\x02\x12(\n" +
 	"$APPLICANT_RELATION_VILLAGE_COMMITTEE\x10\x03\x12\x1f\n" +
 	"\x1bAPPLICANT_RELATION_TOWNSHIP\x10\x04\x12\x1b\n" +
-	"\x17APPLICANT_RELATION_SELF\x10\x05B>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\x17APPLICANT_RELATION_SELF\x10\x05Bi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_application_proto_rawDescOnce sync.Once

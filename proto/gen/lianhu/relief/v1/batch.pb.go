@@ -485,7 +485,8 @@ const file_lianhu_relief_v1_batch_proto_rawDesc = "" +
 	"\bencoding\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\bencoding\x12A\n" +
 	"\vexport_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
 	"exportTime\x123\n" +
-	"\x12placeholder_layout\x18\x06 \x01(\bB\x04\xf0\xd2%\x02R\x11placeholderLayoutB>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\x12placeholder_layout\x18\x06 \x01(\bB\x04\xf0\xd2%\x02R\x11placeholderLayoutBi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_batch_proto_rawDescOnce sync.Once

@@ -423,7 +423,8 @@ const file_lianhu_relief_v1_budget_proto_rawDesc = "" +
 	"\vKIND_ADJUST\x10\x02\x12\x10\n" +
 	"\fKIND_RESERVE\x10\x03\x12\x10\n" +
 	"\fKIND_RELEASE\x10\x04\x12\f\n" +
-	"\bKIND_PAY\x10\x05B>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\bKIND_PAY\x10\x05Bi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_budget_proto_rawDescOnce sync.Once

@@ -459,7 +459,8 @@ const file_lianhu_relief_v1_decision_proto_rawDesc = "" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OUTCOME_APPROVED\x10\x01\x12\x13\n" +
-	"\x0fOUTCOME_REFUSED\x10\x02B>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\x0fOUTCOME_REFUSED\x10\x02Bi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_decision_proto_rawDescOnce sync.Once

@@ -237,7 +237,8 @@ const file_lianhu_relief_v1_feed_service_proto_rawDesc = "" +
 	"\tSubscribe\x12\".lianhu.relief.v1.SubscribeRequest\x1a#.lianhu.relief.v1.SubscribeResponse\"\x12\xea\xd2%\v\n" +
 	"\tfeed.read\x90\x02\x010\x01\x12|\n" +
 	"\bReadFeed\x12!.lianhu.relief.v1.ReadFeedRequest\x1a\".lianhu.relief.v1.ReadFeedResponse\")\xea\xd2%\v\n" +
-	"\tfeed.read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/relief/feed\x90\x02\x01B>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\tfeed.read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/relief/feed\x90\x02\x01Bi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_feed_service_proto_rawDescOnce sync.Once

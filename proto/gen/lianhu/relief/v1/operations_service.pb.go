@@ -409,7 +409,8 @@ const file_lianhu_relief_v1_operations_service_proto_rawDesc = "" +
 	"\x10RetryParkedEvent\x12).lianhu.relief.v1.RetryParkedEventRequest\x1a*.lianhu.relief.v1.RetryParkedEventResponse\"C\xea\xd2%\x17\n" +
 	"\x15operate.parked_events\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/relief/parkedEvents:retry\x12\x9b\x01\n" +
 	"\rRepairCustody\x12&.lianhu.relief.v1.RepairCustodyRequest\x1a'.lianhu.relief.v1.RepairCustodyResponse\"9\xea\xd2%\x11\n" +
-	"\x0foperate.custody\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/relief/custody:repairB>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\x0foperate.custody\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/relief/custody:repairBi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_operations_service_proto_rawDescOnce sync.Once

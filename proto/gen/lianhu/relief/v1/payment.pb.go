@@ -366,7 +366,8 @@ const file_lianhu_relief_v1_payment_proto_rawDesc = "" +
 	"\rSTATE_SETTLED\x10\x04\x12\x12\n" +
 	"\x0eSTATE_RETURNED\x10\x05\x12\x12\n" +
 	"\x0eSTATE_REPLACED\x10\x06\x12\x13\n" +
-	"\x0fSTATE_CANCELLED\x10\aB>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\x0fSTATE_CANCELLED\x10\aBi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_payment_proto_rawDescOnce sync.Once

@@ -211,7 +211,8 @@ const file_lianhu_relief_v1_reason_proto_rawDesc = "" +
 	"\x16REASON_PAYEE_UNCHANGED\x10\x19\x1a \xfa\xd2%\x1c\b\x01\x12\x18收款账户未作更正\x12F\n" +
 	"\x1aREASON_FILE_OFFSET_OUTSIDE\x10\x1a\x1a&\xfa\xd2%\"\b\n" +
 	"\x12\x1e读取位置超出文件长度\x12@\n" +
-	"\x11REASON_NOT_HOLDER\x10\x1b\x1a)\xfa\xd2%%\b\x06\x12!仅当前责任单位可以办理B>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\x11REASON_NOT_HOLDER\x10\x1b\x1a)\xfa\xd2%%\b\x06\x12!仅当前责任单位可以办理Bi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_reason_proto_rawDescOnce sync.Once

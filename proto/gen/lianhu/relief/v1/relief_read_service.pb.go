@@ -1821,7 +1821,8 @@ const file_lianhu_relief_v1_relief_read_service_proto_rawDesc = "" +
 	"\twork.list\x1a\x02id\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/relief/custody/{id}\x90\x02\x01\x12\x8a\x01\n" +
 	"\n" +
 	"GetVersion\x12#.lianhu.relief.v1.GetVersionRequest\x1a$.lianhu.relief.v1.GetVersionResponse\"1\xea\xd2%\x10\n" +
-	"\x0ereference.read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/relief/version\x90\x02\x01B>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"\x0ereference.read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/relief/version\x90\x02\x01Bi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_relief_read_service_proto_rawDescOnce sync.Once

@@ -1428,7 +1428,8 @@ const file_lianhu_relief_v1_relief_service_proto_rawDesc = "" +
 	"\fbatch.return\x1a\bbatch_id\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/relief/batches/{batch_id}:recordReturn\x12\xae\x01\n" +
 	"\fRepayPayment\x12%.lianhu.relief.v1.RepayPaymentRequest\x1a&.lianhu.relief.v1.RepayPaymentResponse\"O\xea\xd2%\x1a\n" +
 	"\fbatch.return\x1a\n" +
-	"payment_id\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/relief/payments/{payment_id}:repayB>Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1b\x06proto3"
+	"payment_id\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/relief/payments/{payment_id}:repayBi\n" +
+	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
 	file_lianhu_relief_v1_relief_service_proto_rawDescOnce sync.Once

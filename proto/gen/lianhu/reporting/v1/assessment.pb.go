@@ -625,7 +625,8 @@ const file_lianhu_reporting_v1_assessment_proto_rawDesc = "" +
 	"\x17DIMENSION_BODY_AND_MIND\x10\x03\x12\x17\n" +
 	"\x13DIMENSION_BEHAVIOUR\x10\x04\x12\x17\n" +
 	"\x13DIMENSION_SCHOOLING\x10\x05\x12\x1a\n" +
-	"\x16DIMENSION_FAMILY_MEANS\x10\x06BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x16DIMENSION_FAMILY_MEANS\x10\x06Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_assessment_proto_rawDescOnce sync.Once

@@ -278,7 +278,8 @@ const file_lianhu_reporting_v1_bulletin_proto_rawDesc = "" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ISSUED\x10\x01\x12\x16\n" +
-	"\x12STATE_ACKNOWLEDGED\x10\x02BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x12STATE_ACKNOWLEDGED\x10\x02Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_bulletin_proto_rawDescOnce sync.Once

@@ -1284,7 +1284,8 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\x13PushIncidentUpdates\x12/.lianhu.reporting.v1.PushIncidentUpdatesRequest\x1a0.lianhu.reporting.v1.PushIncidentUpdatesResponse\"\x13\xea\xd2%\x0f\n" +
 	"\rincident.push(\x010\x01\x12\xbf\x01\n" +
 	"\x17PushIncidentUpdateBatch\x123.lianhu.reporting.v1.PushIncidentUpdateBatchRequest\x1a4.lianhu.reporting.v1.PushIncidentUpdateBatchResponse\"9\xea\xd2%\x0f\n" +
-	"\rincident.push\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/reporting/dispatch:pushBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\rincident.push\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/reporting/dispatch:pushBu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_dispatch_service_proto_rawDescOnce sync.Once

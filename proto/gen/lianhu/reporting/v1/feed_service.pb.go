@@ -237,7 +237,8 @@ const file_lianhu_reporting_v1_feed_service_proto_rawDesc = "" +
 	"\tSubscribe\x12%.lianhu.reporting.v1.SubscribeRequest\x1a&.lianhu.reporting.v1.SubscribeResponse\"\x12\xea\xd2%\v\n" +
 	"\tfeed.read\x90\x02\x010\x01\x12\x85\x01\n" +
 	"\bReadFeed\x12$.lianhu.reporting.v1.ReadFeedRequest\x1a%.lianhu.reporting.v1.ReadFeedResponse\",\xea\xd2%\v\n" +
-	"\tfeed.read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/reporting/feed\x90\x02\x01BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\tfeed.read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/reporting/feed\x90\x02\x01Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_feed_service_proto_rawDescOnce sync.Once

@@ -1365,7 +1365,8 @@ const file_lianhu_reporting_v1_filing_service_proto_rawDesc = "" +
 	"\tGetFiling\x12%.lianhu.reporting.v1.GetFilingRequest\x1a&.lianhu.reporting.v1.GetFilingResponse\"H\xea\xd2%\x18\n" +
 	"\vfiling.read\x1a\tfiling_id\x82\xd3\xe4\x93\x02#\x12!/v1/reporting/filings/{filing_id}\x90\x02\x01\x12\x9d\x01\n" +
 	"\vListFilings\x12'.lianhu.reporting.v1.ListFilingsRequest\x1a(.lianhu.reporting.v1.ListFilingsResponse\";\xea\xd2%\x17\n" +
-	"\vfiling.read\x12\bdivision\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/reporting/filings\x90\x02\x01BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\vfiling.read\x12\bdivision\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/reporting/filings\x90\x02\x01Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_filing_service_proto_rawDescOnce sync.Once

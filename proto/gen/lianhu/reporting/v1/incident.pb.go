@@ -855,7 +855,8 @@ const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\x10\x14\"\x06r\x04\x10\x01\x18<\xf0\xd2%\x05R\x05codes\"3\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n" +
-	"\rSTATUS_CLOSED\x10\x01BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\rSTATUS_CLOSED\x10\x01Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_incident_proto_rawDescOnce sync.Once

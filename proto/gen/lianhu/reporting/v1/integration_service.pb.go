@@ -419,7 +419,8 @@ const file_lianhu_reporting_v1_integration_service_proto_rawDesc = "" +
 	"\brejected\x18\x04 \x01(\x03B\x04\xf0\xd2%\x02R\brejected2\xbc\x01\n" +
 	"\x12IntegrationService\x12\xa5\x01\n" +
 	"\x0eGetIntegration\x12*.lianhu.reporting.v1.GetIntegrationRequest\x1a+.lianhu.reporting.v1.GetIntegrationResponse\":\xea\xd2%\x12\n" +
-	"\x10integration.self\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/reporting/integration\x90\x02\x01BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x10integration.self\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/reporting/integration\x90\x02\x01Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_integration_service_proto_rawDescOnce sync.Once

@@ -1403,7 +1403,8 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\vRaiseReport\x12'.lianhu.reporting.v1.RaiseReportRequest\x1a(.lianhu.reporting.v1.RaiseReportResponse\"h\xea\xd2%$\n" +
 	"\x0eincident.raise\x12\x12residence_division\x82\xd3\xe4\x93\x02::\x01*\"5/v1/reporting/incidents/{incident_number}:raiseReport\x12\xb9\x01\n" +
 	"\x0eUnlinkIncident\x12*.lianhu.reporting.v1.UnlinkIncidentRequest\x1a+.lianhu.reporting.v1.UnlinkIncidentResponse\"N\xea\xd2%\x0f\n" +
-	"\rincident.link\x82\xd3\xe4\x93\x025:\x01*\"0/v1/reporting/incidents/{incident_number}:unlinkBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\rincident.link\x82\xd3\xe4\x93\x025:\x01*\"0/v1/reporting/incidents/{incident_number}:unlinkBu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_matter_service_proto_rawDescOnce sync.Once

@@ -1166,7 +1166,8 @@ const file_lianhu_reporting_v1_operations_service_proto_rawDesc = "" +
 	"LowerEpoch\x12&.lianhu.reporting.v1.LowerEpochRequest\x1a'.lianhu.reporting.v1.LowerEpochResponse\"?\xea\xd2%\x0f\n" +
 	"\roperate.epoch\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/reporting/dispatch:lowerEpoch\x12\xa4\x01\n" +
 	"\rRepairCustody\x12).lianhu.reporting.v1.RepairCustodyRequest\x1a*.lianhu.reporting.v1.RepairCustodyResponse\"<\xea\xd2%\x11\n" +
-	"\x0foperate.custody\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/reporting/custody:repairBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x0foperate.custody\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/reporting/custody:repairBu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_operations_service_proto_rawDescOnce sync.Once

@@ -443,7 +443,8 @@ const file_lianhu_reporting_v1_placement_proto_rawDesc = "" +
 	"\fEND_RETURNED\x10\x01\x12\x13\n" +
 	"\x0fEND_OTHER_CARER\x10\x02\x12\x11\n" +
 	"\rEND_LONG_TERM\x10\x03\x12\x19\n" +
-	"\x15END_NO_LONGER_A_CHILD\x10\x04BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x15END_NO_LONGER_A_CHILD\x10\x04Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_placement_proto_rawDescOnce sync.Once

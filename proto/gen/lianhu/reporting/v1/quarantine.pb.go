@@ -277,7 +277,8 @@ const file_lianhu_reporting_v1_quarantine_proto_rawDesc = "" +
 	"\n" +
 	"STATE_OPEN\x10\x01\x12\x12\n" +
 	"\x0eSTATE_REPLAYED\x10\x02\x12\x12\n" +
-	"\x0eSTATE_REJECTED\x10\x03BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x0eSTATE_REJECTED\x10\x03Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_quarantine_proto_rawDescOnce sync.Once

@@ -280,7 +280,8 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\x13REASON_FEEDBACK_DUE\x10E\x1a5\xfa\xd2%1\b\x06\x12-移送审查起诉前须先向报告人反馈\x12I\n" +
 	"\x17REASON_SITUATION_ABSENT\x10F\x1a,\xfa\xd2%(\b\x06\x12$该报告没有此情形或已划销\x12`\n" +
 	"\x19REASON_SITUATION_REQUIRED\x10G\x1aA\xfa\xd2%=\b\x06\x129报告至少须有一种情形，请先补充正确情形\x12G\n" +
-	"\x18REASON_FINDING_NOT_FOUND\x10H\x1a)\xfa\xd2%%\b\x06\x12!没有该评估记录或已划销BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x18REASON_FINDING_NOT_FOUND\x10H\x1a)\xfa\xd2%%\b\x06\x12!没有该评估记录或已划销Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reason_proto_rawDescOnce sync.Once

@@ -1403,7 +1403,8 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x1eFLAG_SEX_CONTRADICTS_SITUATION\x10\x04\x12\x14\n" +
 	"\x10FLAG_NOT_A_MINOR\x10\x05\x12\r\n" +
 	"\tFLAG_LATE\x10\x06\x12\x17\n" +
-	"\x13FLAG_NO_CHILD_NAMED\x10\aBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x13FLAG_NO_CHILD_NAMED\x10\aBu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_report_proto_rawDescOnce sync.Once

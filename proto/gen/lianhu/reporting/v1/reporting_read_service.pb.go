@@ -1304,7 +1304,8 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\twork.list\x1a\x02id\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/reporting/custody/{id}\x90\x02\x01\x12\x93\x01\n" +
 	"\n" +
 	"GetVersion\x12&.lianhu.reporting.v1.GetVersionRequest\x1a'.lianhu.reporting.v1.GetVersionResponse\"4\xea\xd2%\x10\n" +
-	"\x0ereference.read\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/reporting/version\x90\x02\x01BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x0ereference.read\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/reporting/version\x90\x02\x01Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reporting_read_service_proto_rawDescOnce sync.Once

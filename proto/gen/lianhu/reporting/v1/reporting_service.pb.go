@@ -2185,7 +2185,8 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\x10RecordAssessment\x12,.lianhu.reporting.v1.RecordAssessmentRequest\x1a-.lianhu.reporting.v1.RecordAssessmentResponse\"a\xea\xd2%\"\n" +
 	"\x11assessment.record\x1a\rassessment_id\x82\xd3\xe4\x93\x025:\x01*\"0/v1/reporting/assessments/{assessment_id}:record\x12\xdc\x01\n" +
 	"\x12ConcludeAssessment\x12..lianhu.reporting.v1.ConcludeAssessmentRequest\x1a/.lianhu.reporting.v1.ConcludeAssessmentResponse\"e\xea\xd2%$\n" +
-	"\x13assessment.conclude\x1a\rassessment_id\x82\xd3\xe4\x93\x027:\x01*\"2/v1/reporting/assessments/{assessment_id}:concludeBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x13assessment.conclude\x1a\rassessment_id\x82\xd3\xe4\x93\x027:\x01*\"2/v1/reporting/assessments/{assessment_id}:concludeBu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_reporting_service_proto_rawDescOnce sync.Once

@@ -454,7 +454,8 @@ const file_lianhu_reporting_v1_response_proto_rawDesc = "" +
 	"\x04Rule\x12\x14\n" +
 	"\x10RULE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vRULE_ALL_OF\x10\x01\x12\x17\n" +
-	"\x13RULE_EXACTLY_ONE_OF\x10\x02BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x13RULE_EXACTLY_ONE_OF\x10\x02Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_response_proto_rawDescOnce sync.Once

@@ -1364,7 +1364,8 @@ const file_lianhu_reporting_v1_response_service_proto_rawDesc = "" +
 	"\tGetSearch\x12%.lianhu.reporting.v1.GetSearchRequest\x1a&.lianhu.reporting.v1.GetSearchResponse\"I\xea\xd2%\x18\n" +
 	"\vreport.read\x1a\tsearch_id\x82\xd3\xe4\x93\x02$\x12\"/v1/reporting/searches/{search_id}\x90\x02\x01\x12\xb9\x01\n" +
 	"\fGetPlacement\x12(.lianhu.reporting.v1.GetPlacementRequest\x1a).lianhu.reporting.v1.GetPlacementResponse\"T\xea\xd2%\x1e\n" +
-	"\x0eplacement.read\x1a\fplacement_id\x82\xd3\xe4\x93\x02)\x12'/v1/reporting/placements/{placement_id}\x90\x02\x01BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\x0eplacement.read\x1a\fplacement_id\x82\xd3\xe4\x93\x02)\x12'/v1/reporting/placements/{placement_id}\x90\x02\x01Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_response_service_proto_rawDescOnce sync.Once

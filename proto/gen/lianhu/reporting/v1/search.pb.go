@@ -460,7 +460,8 @@ const file_lianhu_reporting_v1_search_proto_rawDesc = "" +
 	"\x04unit\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
 	"\aofficer\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12A\n" +
 	"\vrecord_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
-	"recordTimeBDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"recordTimeBu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_search_proto_rawDescOnce sync.Once

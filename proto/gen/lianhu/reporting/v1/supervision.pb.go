@@ -404,7 +404,8 @@ const file_lianhu_reporting_v1_supervision_proto_rawDesc = "" +
 	"\x12KIND_STATE_REASONS\x10\x02\x12\x17\n" +
 	"\x13KIND_ACCEPT_REASONS\x10\x03\x12\x15\n" +
 	"\x11KIND_ORDER_FILING\x10\x04\x12\r\n" +
-	"\tKIND_FILE\x10\x05BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\tKIND_FILE\x10\x05Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_supervision_proto_rawDescOnce sync.Once

@@ -886,7 +886,8 @@ const file_lianhu_reporting_v1_supervision_service_proto_rawDesc = "" +
 	"\rfiling.answer\x1a\x0esupervision_id\x82\xd3\xe4\x93\x025:\x01*\"0/v1/reporting/supervisions/{supervision_id}:file2\xdd\x01\n" +
 	"\x16SupervisionReadService\x12\xc2\x01\n" +
 	"\x0eGetSupervision\x12*.lianhu.reporting.v1.GetSupervisionRequest\x1a+.lianhu.reporting.v1.GetSupervisionResponse\"W\xea\xd2%\x1d\n" +
-	"\vfiling.read\x1a\x0esupervision_id\x82\xd3\xe4\x93\x02-\x12+/v1/reporting/supervisions/{supervision_id}\x90\x02\x01BDZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1b\x06proto3"
+	"\vfiling.read\x1a\x0esupervision_id\x82\xd3\xe4\x93\x02-\x12+/v1/reporting/supervisions/{supervision_id}\x90\x02\x01Bu\n" +
+	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
 	file_lianhu_reporting_v1_supervision_service_proto_rawDescOnce sync.Once
