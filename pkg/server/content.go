@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"buf.build/go/protovalidate"
 	"github.com/google/uuid"
@@ -14,13 +15,15 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/dates"
 	"github.com/lianhu/lianhu/pkg/fault"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 )
 
 // slack is how many times the announced limit gRPC itself lets through. Between the limit and slack times the limit the
-// caller is told MESSAGE_TOO_LARGE. What is larger still, and a unary call whose bytes are no message of the method, gRPC refuses
-// by itself before any of our code can speak, as RESOURCE_EXHAUSTED and INTERNAL without details.
+// caller is told MESSAGE_TOO_LARGE. What is larger still gRPC refuses by itself before any of our code can speak, as RESOURCE_EXHAUSTED
+// without details; the gateway gives that its reason.
 const slack = 4
 
 func (s *Server) contentUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -48,7 +51,7 @@ func (c *checked) RecvMsg(m any) error {
 		return err
 	}
 	if r.unreadable != nil {
-		return fault.Invalid("message", "the bytes are no message of the method").Wrap(ErrUnreadable)
+		return r.unreadable
 	}
 	return c.server.content(c.method, m)
 }
@@ -72,6 +75,9 @@ func (s *Server) content(method string, request any) error {
 	if proto.Size(m) > s.messageLimit(method) {
 		return s.tooLarge(method)
 	}
+	if err := marked(m); err != nil {
+		return err
+	}
 	writes := s.methods[method].Writes
 	if err := checkStrings("", m.ProtoReflect(), writes); err != nil {
 		return err
@@ -81,7 +87,18 @@ func (s *Server) content(method string, request any) error {
 			return err
 		}
 	}
+	if err := dates.Check(m, calendar.Today(s.now())); err != nil {
+		return err
+	}
 	return s.rules(m)
+}
+
+// now is business time, or the machine's where a server has none.
+func (s *Server) now() time.Time {
+	if s.config.Now == nil {
+		return time.Now()
+	}
+	return s.config.Now()
 }
 
 func checkRequestID(m protoreflect.Message) error {

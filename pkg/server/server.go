@@ -10,7 +10,7 @@
 //  5. limit: too many calls of one method at a time are refused.
 //  6. identity: who calls; a principal counts from the gateway alone.
 //  7. access: the method's action against the caller's roles; refused unless allowed.
-//  8. content: size, U+0000, request_id, masked values, the rules of the contract.
+//  8. content: bytes that can be read, size, U+0000, masked values, request_id, dates, the rules of the contract.
 //
 // Then the handler. For streams 8 applies to each message received.
 package server

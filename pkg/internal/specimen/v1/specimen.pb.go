@@ -598,7 +598,9 @@ type ChangeTicketRequest struct {
 	// Labels.
 	Labels map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Lines.
-	Lines         []*Line `protobuf:"bytes,8,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*Line `protobuf:"bytes,8,rep,name=lines,proto3" json:"lines,omitempty"`
+	// When it is due.
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -685,6 +687,13 @@ func (x *ChangeTicketRequest) GetLabels() map[string]string {
 func (x *ChangeTicketRequest) GetLines() []*Line {
 	if x != nil {
 		return x.Lines
+	}
+	return nil
+}
+
+func (x *ChangeTicketRequest) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
 	}
 	return nil
 }
@@ -799,7 +808,7 @@ const file_lianhu_specimen_v1_specimen_proto_rawDesc = "" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
 	"updateTime\x12\x18\n" +
 	"\x04text\x18\n" +
-	" \x01(\tB\x04\xf0\xd2%\x03R\x04text\"\x95\x03\n" +
+	" \x01(\tB\x04\xf0\xd2%\x03R\x04text\"\xd2\x03\n" +
 	"\x13ChangeTicketRequest\x12#\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -809,7 +818,8 @@ const file_lianhu_specimen_v1_specimen_proto_rawDesc = "" +
 	"\x06number\x18\x05 \x01(\tB\x04\xf0\xd2%\x02R\x06number\x12\x1c\n" +
 	"\x06remark\x18\x06 \x01(\tB\x04\xf0\xd2%\x02R\x06remark\x12Q\n" +
 	"\x06labels\x18\a \x03(\v23.lianhu.specimen.v1.ChangeTicketRequest.LabelsEntryB\x04\xf0\xd2%\x02R\x06labels\x124\n" +
-	"\x05lines\x18\b \x03(\v2\x18.lianhu.specimen.v1.LineB\x04\xf0\xd2%\x02R\x05lines\x1a9\n" +
+	"\x05lines\x18\b \x03(\v2\x18.lianhu.specimen.v1.LineB\x04\xf0\xd2%\x02R\x05lines\x12;\n" +
+	"\bdue_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\adueTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x93\x01\n" +
@@ -862,13 +872,14 @@ var file_lianhu_specimen_v1_specimen_proto_depIdxs = []int32{
 	11, // 10: lianhu.specimen.v1.Note.update_time:type_name -> google.protobuf.Timestamp
 	9,  // 11: lianhu.specimen.v1.ChangeTicketRequest.labels:type_name -> lianhu.specimen.v1.ChangeTicketRequest.LabelsEntry
 	4,  // 12: lianhu.specimen.v1.ChangeTicketRequest.lines:type_name -> lianhu.specimen.v1.Line
-	10, // 13: lianhu.specimen.v1.ChangeTicketResponse.standing:type_name -> lianhu.custody.v1.Standing
-	1,  // 14: lianhu.specimen.v1.ChangeTicketResponse.state:type_name -> lianhu.specimen.v1.Ticket.State
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	11, // 13: lianhu.specimen.v1.ChangeTicketRequest.due_time:type_name -> google.protobuf.Timestamp
+	10, // 14: lianhu.specimen.v1.ChangeTicketResponse.standing:type_name -> lianhu.custody.v1.Standing
+	1,  // 15: lianhu.specimen.v1.ChangeTicketResponse.state:type_name -> lianhu.specimen.v1.Ticket.State
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_specimen_v1_specimen_proto_init() }

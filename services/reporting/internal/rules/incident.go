@@ -9,6 +9,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/dates"
 	"github.com/lianhu/lianhu/pkg/district"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
@@ -48,7 +49,7 @@ func ReadUpdate(d *district.District, validate func(proto.Message) error, u *rep
 			latest = t
 		}
 	}
-	if latest.After(now.Add(aheadMost)) {
+	if today := calendar.Today(now); latest.After(now.Add(aheadMost)) || dates.Check(u, today) != nil || dates.Check(content, today) != nil {
 		return nil, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE
 	}
 	return content, 0

@@ -93,7 +93,7 @@ const (
 	Quarantined_CAUSE_REPORT_UNKNOWN Quarantined_Cause = 5
 	// The number was voided before.
 	Quarantined_CAUSE_VOIDED Quarantined_Cause = 6
-	// A time of the update lies more than 24 hours ahead of the server's.
+	// A time of the update lies more than 24 hours ahead of the server's, or before 1900.
 	Quarantined_CAUSE_TIME_IMPLAUSIBLE Quarantined_Cause = 7
 	// Storing it failed on our side whatever was tried; the operator is told and will replay it.
 	Quarantined_CAUSE_UNPROCESSABLE Quarantined_Cause = 8
