@@ -121,7 +121,7 @@ func TestPayloadsThatAreQuarantined(t *testing.T) {
 		"no time":           {&reportingv1.IncidentUpdate{}, valid, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
 		"a day ahead":       {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon.Add(24 * time.Hour))}, valid, 0},
 		"more than a day":   {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon.Add(24*time.Hour + time.Second))}, valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
-		"in the year 0":     {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC))}, valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
+		"in the year 1":     {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(time.Time{})}, valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
 		"milestone of 1":    {binary(&reportingv1.IncidentContent{Milestones: []*reportingv1.Milestone{{Kind: reportingv1.Milestone_KIND_ARRIVED, Time: timestamppb.New(time.Time{})}}}), valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
 		"milestone to come": {binary(&reportingv1.IncidentContent{Milestones: []*reportingv1.Milestone{{Kind: reportingv1.Milestone_KIND_ARRIVED, Time: timestamppb.New(noon.Add(48 * time.Hour))}}}), valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
 		"unknown division":  {binary(&reportingv1.IncidentContent{Division: "320411999000"}), valid, reportingv1.Quarantined_CAUSE_DIVISION_UNKNOWN},
