@@ -42,6 +42,8 @@ type Caller struct {
 	Contract string
 
 	district *district.District
+	// today is the day of the call, by which divisions are in force or closed.
+	today calendar.Date
 }
 
 // Claim is what a call says of itself, not yet checked.
@@ -59,7 +61,7 @@ type Claim struct {
 func NewCaller(d *district.District, claim Claim, today calendar.Date) (*Caller, error) {
 	c := &Caller{
 		Unit: claim.Unit, System: claim.System, Officer: claim.Officer, Service: claim.Service,
-		Purpose: claim.Purpose, Matter: claim.Matter, CertificateExpires: claim.CertificateExpires, Contract: claim.Contract, district: d,
+		Purpose: claim.Purpose, Matter: claim.Matter, CertificateExpires: claim.CertificateExpires, Contract: claim.Contract, district: d, today: today,
 	}
 	if c.Service != "" {
 		c.Unit = "service/" + c.Service

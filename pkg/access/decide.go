@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,9 +85,16 @@ func (c *Caller) covers(division string) bool {
 		return false
 	}
 	if unit.Kind == district.KindPoliceStation {
-		return c.district.StationFor(division) == unit.ID
+		return slices.ContainsFunc([]string{division, c.district.Responsible(division, c.today)}, func(code string) bool {
+			return c.district.StationFor(code) == unit.ID
+		})
 	}
-	return strings.HasPrefix(division, prefix(unit.Division))
+	return strings.HasPrefix(division, prefix(unit.Division)) || slices.Contains(c.inherited(unit.Division), division)
+}
+
+// inherited lists the closed divisions outside an area that a division in it answers for now.
+func (c *Caller) inherited(area string) []string {
+	return slices.DeleteFunc(c.district.DivisionsIn(area, c.today), func(code string) bool { return strings.HasPrefix(code, prefix(area)) })
 }
 
 func (c *Caller) unit() (district.Unit, bool) {
@@ -103,13 +111,14 @@ func (c *Caller) territory() []string {
 		return nil
 	}
 	if unit.Kind != district.KindPoliceStation {
-		return []string{prefix(unit.Division)}
+		return append([]string{prefix(unit.Division)}, c.inherited(unit.Division)...)
 	}
 	// A station serves one or several townships; no field of the unit lists them.
 	var prefixes []string
 	for _, d := range c.district.Divisions() {
 		if d.Township() && c.district.StationFor(d.Code) == unit.ID {
 			prefixes = append(prefixes, prefix(d.Code))
+			prefixes = append(prefixes, c.inherited(d.Code)...)
 		}
 	}
 	return prefixes

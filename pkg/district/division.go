@@ -9,8 +9,6 @@ import (
 	"slices"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
-	"github.com/lianhu/lianhu/pkg/fault"
-	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 )
 
 // Level of a division.
@@ -50,7 +48,9 @@ type Division struct {
 	Parent string
 	// ValidFrom and ValidTo are the first and the last day in force; ValidTo is "no date" while it is in force.
 	ValidFrom, ValidTo calendar.Date
-	line               int
+	// Successor is the code that took a closed division over; empty when its parent answers for it.
+	Successor string
+	line      int
 }
 
 // ActiveOn reports whether the division is in force on a day.
@@ -58,7 +58,8 @@ func (v Division) ActiveOn(on calendar.Date) bool {
 	return !on.Before(v.ValidFrom) && (v.ValidTo.IsZero() || !v.ValidTo.Before(on))
 }
 
-var divisionHeader = []string{"code", "name", "level", "parent", "valid_from", "valid_to"}
+// divisionHeader are the columns of the register; the last one may be left out.
+var divisionHeader = []string{"code", "name", "level", "parent", "valid_from", "valid_to", "successor"}
 
 func (l *loader) readDivisions() func() {
 	content, ok := l.contents[divisionsFile]
@@ -67,7 +68,7 @@ func (l *loader) readDivisions() func() {
 	}
 	l.d.divisionAt = map[string]int{}
 	rows := csv.NewReader(bytes.NewReader(content))
-	rows.Comment, rows.FieldsPerRecord = '#', len(divisionHeader)
+	rows.Comment, rows.FieldsPerRecord = '#', -1 // the last column may be left out on any line
 	for first := true; ; first = false {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
@@ -81,9 +82,13 @@ func (l *loader) readDivisions() func() {
 			break
 		}
 		line, _ := rows.FieldPos(0)
+		if len(row) != len(divisionHeader) && len(row) != len(divisionHeader)-1 {
+			l.fail(divisionsFile, line, "wrong number of fields")
+			break
+		}
 		if !first {
 			l.addDivision(row, line)
-		} else if !slices.Equal(row, divisionHeader) {
+		} else if !slices.Equal(row, divisionHeader) && !slices.Equal(row, divisionHeader[:len(divisionHeader)-1]) {
 			l.fail(divisionsFile, line, "the header must be %v", divisionHeader)
 			break
 		}
@@ -98,6 +103,9 @@ func (l *loader) addDivision(row []string, line int) {
 	}
 	if err := v.ValidTo.UnmarshalText([]byte(row[5])); err != nil {
 		l.fail(divisionsFile, line, "division %s: valid_to is not a date of the form YYYY-MM-DD", v.Code)
+	}
+	if len(row) == len(divisionHeader) {
+		v.Successor = row[6]
 	}
 	if _, twice := l.d.divisionAt[v.Code]; twice {
 		l.fail(divisionsFile, line, "division %s stands twice", v.Code)
@@ -141,6 +149,30 @@ func (l *loader) divisionRules(v Division) (broken []string) {
 	case v.Township() && parent.Level != LevelDistrict, v.Committee() && !parent.Township():
 		broken = append(broken, fmt.Sprintf("a %s cannot lie in a %s", v.Level, parent.Level))
 	}
+	return append(broken, l.successorRules(v)...)
+}
+
+// successorRules check who took a division over; a circle would leave nobody.
+func (l *loader) successorRules(v Division) (broken []string) {
+	if v.Successor == "" {
+		return nil
+	}
+	if v.ValidTo.IsZero() {
+		broken = append(broken, "has a successor and is not closed")
+	}
+	next, ok := l.d.Division(v.Successor)
+	if !ok {
+		return append(broken, fmt.Sprintf("successor %q is not a division", v.Successor))
+	}
+	for range len(l.d.divisions) {
+		if next.Code == v.Code {
+			return append(broken, "succeeds itself")
+		}
+		if next.Successor == "" {
+			break
+		}
+		next, _ = l.d.Division(next.Successor)
+	}
 	return broken
 }
 
@@ -163,23 +195,6 @@ func (d *District) Division(code string) (Division, bool) {
 		return Division{}, false
 	}
 	return d.divisions[i], true
-}
-
-// CheckDivision refuses a code of a request that is not in the register or not yet in force (DIVISION_UNKNOWN) or
-// was closed before the day concerned (DIVISION_CLOSED). field is the path of the code in the request. It answers
-// nil when the code may be used; compare before turning the answer into an error.
-func (d *District) CheckDivision(field, code string, on calendar.Date) *fault.Error {
-	v, ok := d.Division(code)
-	if !ok || on.Before(v.ValidFrom) {
-		return fault.New(faultv1.Reason_REASON_DIVISION_UNKNOWN, field+": the division is not in the register",
-			"field", field, "division", code).Field(field, "is not a division of the district")
-	}
-	if !v.ActiveOn(on) {
-		closed := v.ValidTo.String()
-		return fault.New(faultv1.Reason_REASON_DIVISION_CLOSED, field+": the division was closed on "+closed,
-			"field", field, "division", code, "closed", closed).Field(field, "was closed on "+closed)
-	}
-	return nil
 }
 
 // Within reports whether a division is, or lies in, another one.

@@ -178,7 +178,7 @@ func TestDivisions(t *testing.T) {
 	}{
 		"in force":               {code: "320411101201", on: "2026-03-05"},
 		"on its last day":        {code: closed, on: "2026-03-01"},
-		"the day after":          {closed, "2026-03-02", faultv1.Reason_REASON_DIVISION_CLOSED, map[string]string{"field": "child.residence_division", "division": closed, "closed": "2026-03-01"}},
+		"the day after":          {closed, "2026-03-02", faultv1.Reason_REASON_DIVISION_CLOSED, map[string]string{"field": "child.residence_division", "division": closed, "closed": "2026-03-01", "successor": "320411122000"}},
 		"nowhere":                {"320411999000", "2026-03-05", faultv1.Reason_REASON_DIVISION_UNKNOWN, map[string]string{"field": "child.residence_division", "division": "320411999000"}},
 		"before it was in force": {closed, "2020-01-01", faultv1.Reason_REASON_DIVISION_UNKNOWN, map[string]string{"field": "child.residence_division", "division": closed}},
 	} {

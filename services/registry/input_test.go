@@ -46,7 +46,7 @@ func TestWrongInputIsNamed(t *testing.T) {
 	ok(t, err)
 	for _, r := range []refusal{
 		{"DIVISION_UNKNOWN", in("child.division", "division", "320411999201"), resident("320411999201")},
-		{"DIVISION_CLOSED", in("child.division", "division", closed, "closed", "2025-06-30"), resident(closed)},
+		{"DIVISION_CLOSED", in("child.division", "division", closed, "closed", "2025-06-30", "successor", "320411101000"), resident(closed)},
 		{"NOT_FOUND", nil, resident("320411122201")}, // another village's
 		{"FIELD_INVALID", in("child"), &registryv1.RegisterChildRequest{}},
 		{"FIELD_INVALID", in("child"), registration(func(c *registryv1.Child) { c.Person.IdNumber = "" })},

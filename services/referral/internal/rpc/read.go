@@ -44,10 +44,10 @@ func (s *Service) GetReferral(ctx context.Context, q *referralv1.GetReferralRequ
 func (s *Service) ListCases(ctx context.Context, q *referralv1.ListCasesRequest) (*referralv1.ListCasesResponse, error) {
 	filter := store.Filter{State: int32(q.GetState()), MatterID: q.GetMatterId()}
 	if q.GetDivision() != "" {
-		if bad := s.District.CheckDivision("division", q.GetDivision(), calendar.Today(s.Engine.Now())); bad != nil {
+		if bad := s.District.CheckFilter("division", q.GetDivision(), calendar.Today(s.Engine.Now())); bad != nil {
 			return nil, bad
 		}
-		filter.Divisions = s.within(q.GetDivision())
+		filter.Divisions = s.District.DivisionsIn(q.GetDivision(), calendar.Today(s.Engine.Now()))
 	}
 	cases, next, err := list(ctx, s, s.Tables.Cases, actionCaseRead, filter, q)
 	if err != nil {
@@ -64,17 +64,6 @@ func (s *Service) ListReferrals(ctx context.Context, q *referralv1.ListReferrals
 		return nil, err
 	}
 	return &referralv1.ListReferralsResponse{Referrals: referrals, NextPageToken: next}, nil
-}
-
-// within lists the divisions that are, or lie in, another one.
-func (s *Service) within(area string) []string {
-	var codes []string
-	for _, d := range s.District.Divisions() {
-		if s.District.Within(d.Code, area) {
-			codes = append(codes, d.Code)
-		}
-	}
-	return codes
 }
 
 // show masks rows for the caller and puts the look on record; NOT_FOUND when one of them is not the caller's to know.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
@@ -45,10 +46,10 @@ func openCase(d *district.District, a *reportingv1.Assessment, now time.Time) *r
 		Standing: &custodyv1.Standing{Id: CaseID(a.GetStanding().GetId()), MatterId: a.GetStanding().GetMatterId()},
 		State:    referralv1.Case_STATE_OPEN, Division: a.GetDivision(),
 		AssessmentId: a.GetStanding().GetId(), ProvisionalChildId: a.GetProvisionalChildId(), ChildId: a.GetChildId(),
-		Township: a.GetTownship(), Village: d.VillageUnit(a.GetDivision()), Colour: a.GetColour(), Summary: a.GetSummary(),
+		Township: a.GetTownship(), Village: d.VillageUnit(d.Responsible(a.GetDivision(), calendar.Today(now))), Colour: a.GetColour(), Summary: a.GetSummary(),
 	}
 	if c.GetTownship() == "" {
-		c.Township = d.TownshipUnit(a.GetDivision())
+		c.Township = d.TownshipUnit(d.Responsible(a.GetDivision(), calendar.Today(now)))
 	}
 	custody.Set(c.GetStanding(), c.GetTownship(), d.Deadline(district.ClockCaseReview, now), district.ClockCaseReview)
 	return c
@@ -60,7 +61,7 @@ func openReferral(d *district.District, c *referralv1.Case, finding *reportingv1
 	if place == "" {
 		place = c.GetDivision()
 	}
-	unit := d.NeedUnit(finding.GetCode(), place)
+	unit := d.NeedUnit(finding.GetCode(), d.Responsible(place, calendar.Today(now)))
 	if !ok || unit == "" {
 		return nil, fmt.Errorf("rules: nobody answers for need %s in division %s", finding.GetCode(), place)
 	}

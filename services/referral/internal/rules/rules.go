@@ -84,7 +84,7 @@ func ask(d *district.District, r *referralv1.Referral, unit string, now time.Tim
 // next asks the fallback unit, or makes the lead office holder when there is nobody left whom the table has not asked.
 // An offer that the lead office made itself comes back to it.
 func next(d *district.District, r *referralv1.Referral, last *referralv1.Offer, now time.Time) (anotherAsked bool) {
-	fallback := d.NeedFallback(r.GetNeed(), r.GetPlaceDivision())
+	fallback := d.NeedFallback(r.GetNeed(), d.Responsible(r.GetPlaceDivision(), calendar.Today(now)))
 	if last.GetAssigned() || fallback == "" || asked(r, fallback) {
 		escalate(d, r, now)
 		return false

@@ -50,14 +50,10 @@ func (s *Service) FindChild(ctx context.Context, q *registryv1.FindChildRequest)
 func (s *Service) ListChildren(ctx context.Context, q *registryv1.ListChildrenRequest) (*registryv1.ListChildrenResponse, error) {
 	filter := store.Filter{Colour: int32(q.GetColour()), Status: int32(q.GetStatus())}
 	if q.GetDivision() != "" {
-		if bad := s.District.CheckDivision("division", q.GetDivision(), s.today()); bad != nil {
+		if bad := s.District.CheckFilter("division", q.GetDivision(), s.today()); bad != nil {
 			return nil, bad
 		}
-		for _, division := range s.District.Divisions() {
-			if s.District.Within(division.Code, q.GetDivision()) {
-				filter.Divisions = append(filter.Divisions, division.Code)
-			}
-		}
+		filter.Divisions = s.District.DivisionsIn(q.GetDivision(), s.today())
 	}
 	page, err := pagetoken.Open(ctx, s.Engine.Keys, q, 2)
 	if err != nil {

@@ -64,7 +64,7 @@ func (s *Service) ListDivisions(ctx context.Context, q *registryv1.ListDivisions
 			level = registryv1.Division_LEVEL_VILLAGE
 		}
 		return &registryv1.Division{
-			Code: d.Code, Title: d.Name, Level: level, Parent: d.Parent, ValidFrom: day(d.ValidFrom), ValidTo: day(d.ValidTo),
+			Code: d.Code, Title: d.Name, Level: level, Parent: d.Parent, ValidFrom: day(d.ValidFrom), ValidTo: day(d.ValidTo), Successor: d.Successor,
 		}
 	})
 	return &registryv1.ListDivisionsResponse{Divisions: page, NextPageToken: token}, err

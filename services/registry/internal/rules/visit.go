@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
@@ -34,8 +35,10 @@ func visitClock(colour personv1.RiskColour) string {
 	return district.ClockVisitGreen
 }
 
-// visitor is who visits a child of a division: the village committee, or the township where only that is known.
-func visitor(d *district.District, division string) string {
+// visitor is who visits a child of a division: the village committee, or the township where only that is known. Where the division is
+// closed it is whoever took it over.
+func visitor(d *district.District, division string, now time.Time) string {
+	division = d.Responsible(division, calendar.Today(now))
 	if village := d.VillageUnit(division); village != "" {
 		return village
 	}
@@ -57,7 +60,7 @@ func Grade(d *district.District, p *registryv1.VisitPlan, c *registryv1.Child, n
 	p.State, p.Division = registryv1.VisitPlan_STATE_DUE, c.GetDivision()
 	p.Colour, p.AssessmentId = c.GetColour(), c.GetAssessmentId()
 	clock := visitClock(p.GetColour())
-	custody.Set(p.GetStanding(), visitor(d, p.GetDivision()), d.Deadline(clock, now), clock)
+	custody.Set(p.GetStanding(), visitor(d, p.GetDivision(), now), d.Deadline(clock, now), clock)
 }
 
 // Visit records that the child was visited; the next visit is due by the day of the last one, however late that is told. What is not
@@ -86,14 +89,14 @@ func Visit(d *district.District, p *registryv1.VisitPlan, v *registryv1.Visit, n
 		return nil
 	}
 	p.Overdue = false
-	custody.Set(p.GetStanding(), visitor(d, p.GetDivision()), next, clock)
+	custody.Set(p.GetStanding(), visitor(d, p.GetDivision(), now), next, clock)
 	return nil
 }
 
 // Expire hands a visit that did not happen up: from the village to the township, from there to the lead office, which keeps it.
 func Expire(d *district.District, p *registryv1.VisitPlan, now time.Time) {
 	p.Overdue = true
-	s, township := p.GetStanding(), d.TownshipUnit(p.GetDivision())
+	s, township := p.GetStanding(), d.TownshipUnit(d.Responsible(p.GetDivision(), calendar.Today(now)))
 	switch s.GetHolder() {
 	case d.LeadOffice():
 		custody.Extend(s, d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)

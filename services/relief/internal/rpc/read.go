@@ -27,10 +27,10 @@ func (s *Service) GetApplication(ctx context.Context, q *reliefv1.GetApplication
 func (s *Service) ListApplications(ctx context.Context, q *reliefv1.ListApplicationsRequest) (*reliefv1.ListApplicationsResponse, error) {
 	var divisions []string
 	if q.GetDivision() != "" {
-		if bad := s.District.CheckDivision("division", q.GetDivision(), s.today()); bad != nil {
+		if bad := s.District.CheckFilter("division", q.GetDivision(), s.today()); bad != nil {
 			return nil, bad
 		}
-		divisions = s.within(q.GetDivision())
+		divisions = s.District.DivisionsIn(q.GetDivision(), s.today())
 	}
 	filters := []store.Filter{
 		{Column: "state", Value: int32(q.GetState())}, {Column: "programme", Value: q.GetProgramme()}, {Column: "matter_id::text", Value: q.GetMatterId()},
@@ -38,17 +38,6 @@ func (s *Service) ListApplications(ctx context.Context, q *reliefv1.ListApplicat
 	}
 	rows, token, err := list(ctx, s, s.Tables.Applications, actionRead, filters, q)
 	return &reliefv1.ListApplicationsResponse{Applications: rows, NextPageToken: token}, err
-}
-
-// within lists the divisions that are, or lie in, another one.
-func (s *Service) within(area string) []string {
-	codes := []string{}
-	for _, d := range s.District.Divisions() {
-		if s.District.Within(d.Code, area) {
-			codes = append(codes, d.Code)
-		}
-	}
-	return codes
 }
 
 // ExplainDecision implements the contract.
@@ -151,6 +140,11 @@ func (s *Service) GetBudget(ctx context.Context, q *reliefv1.GetBudgetRequest) (
 
 // ListBudgets implements the contract.
 func (s *Service) ListBudgets(ctx context.Context, q *reliefv1.ListBudgetsRequest) (*reliefv1.ListBudgetsResponse, error) {
+	if q.GetDivision() != "" {
+		if bad := s.District.CheckFilter("division", q.GetDivision(), s.today()); bad != nil {
+			return nil, bad
+		}
+	}
 	filters := []store.Filter{
 		{Column: "division", Value: q.GetDivision()}, {Column: "programme", Value: q.GetProgramme()}, {Column: "year", Value: q.GetYear()},
 	}

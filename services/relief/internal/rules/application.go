@@ -36,7 +36,7 @@ const causeFact = "emergency_kind"
 // OpenFor makes the application that an accepted referral asks for: held by the township that accepted, which is that of the place
 // and not of the child's residence, to be filled in.
 func OpenFor(d *district.District, p district.Programme, id string, r *referralv1.Referral, now time.Time) *reliefv1.Application {
-	place := r.GetPlaceDivision()
+	place := d.Responsible(r.GetPlaceDivision(), calendar.Today(now))
 	a := &reliefv1.Application{
 		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()}, State: reliefv1.Application_STATE_OPEN,
 		Division: d.TownshipOf(place), Programme: p.Code, ReferralId: r.GetStanding().GetId(),
@@ -101,7 +101,7 @@ func Submit(d *district.District, p district.Programme, a *reliefv1.Application,
 	a.SubmitUnit, a.SubmitOfficer, a.SubmitTime = act.Unit, act.Officer, timestamppb.New(act.Now)
 	a.Period = period(a, q.GetPeriod(), act.Now)
 	if a.GetStanding().GetHolder() == "" {
-		custody.Set(a.GetStanding(), d.TownshipUnit(a.GetDivision()), d.Deadline(p.Clock, act.Now), p.Clock)
+		custody.Set(a.GetStanding(), d.TownshipUnit(d.Responsible(a.GetDivision(), calendar.Today(act.Now))), d.Deadline(p.Clock, act.Now), p.Clock)
 	}
 	return nil
 }

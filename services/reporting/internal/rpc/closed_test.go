@@ -3,10 +3,9 @@ package rpc_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/lianhu/lianhu/pkg/district"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
@@ -51,25 +50,33 @@ func lines(part string, change func(string) string) func(string) string {
 	}
 }
 
-func TestAReportForAClosedDivisionIsRefused(t *testing.T) {
+// An abolished village is not an unknown one: the report is taken, is with the township's station, and says that the code was out of date.
+func TestAReportForAClosedDivisionIsTakenAndFlagged(t *testing.T) {
 	t.Parallel()
 	d := edited(t, map[string]func(string) string{
 		"divisions.csv": lines(village+",", func(line string) string { return strings.TrimSuffix(line, "\n") + "2024-12-31\n" }),
 		"officers.yaml": lines("village/"+village, func(string) string { return "" }),
 	})
 	h := newHouseIn(t, d)
-	before := h.tally()
-	_, err := h.do(school).SubmitReport(t.Context(), submission())
-	if r := refusalOf(t, err); r.reason != "DIVISION_CLOSED" || r.metadata["closed"] != "2024-12-31" || r.zh == "" {
+	given, err := h.do(school).SubmitReport(t.Context(), submission())
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := h.whole(given.GetStanding().GetId()).GetReport()
+	if report.GetStanding().GetHolder() != station || report.GetDivision() != "320411101000" || report.GetStaleDivision() != village {
+		t.Errorf("held by %s, in %s, named %q", report.GetStanding().GetHolder(), report.GetDivision(), report.GetStaleDivision())
+	}
+	if !slices.Contains(report.GetFlags(), reportingv1.Flag_FLAG_DIVISION_CLOSED) {
+		t.Errorf("flags %v", report.GetFlags())
+	}
+	if _, err := h.read(station).ListReports(emergency(t), &reportingv1.ListReportsRequest{Division: village}); err != nil {
+		t.Errorf("old rows of the village cannot be looked for: %v", err)
+	}
+	_, err = h.read(station).ListReports(emergency(t), &reportingv1.ListReportsRequest{Division: "999999999999"})
+	if r := refusalOf(t, err); r.reason != "DIVISION_UNKNOWN" {
 		t.Errorf("%+v", r)
 	}
-	if diff := cmp.Diff(before, h.tally()); diff != "" {
-		t.Error(diff)
-	}
-	township := submission(func(r *reportingv1.SubmitReportRequest) { r.ResidenceDivision = "320411101000" })
-	if _, err := h.do(school).SubmitReport(t.Context(), township); err != nil {
-		t.Errorf("its township is open: %v", err)
-	}
+	h.wantPromises()
 }
 
 func TestADistrictWithoutAClockOfOursIsRefused(t *testing.T) {

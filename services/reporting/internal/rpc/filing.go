@@ -123,7 +123,7 @@ func (s *FilingReads) GetFiling(ctx context.Context, req *reportingv1.GetFilingR
 func (s *FilingReads) ListFilings(ctx context.Context, req *reportingv1.ListFilingsRequest) (*reportingv1.ListFilingsResponse, error) {
 	caller := access.FromContext(ctx)
 	if req.GetDivision() != "" {
-		if err := s.District.CheckDivision("division", req.GetDivision(), calendar.Today(s.Engine.Now())); err != nil {
+		if err := s.District.CheckFilter("division", req.GetDivision(), calendar.Today(s.Engine.Now())); err != nil {
 			return nil, err
 		}
 	}

@@ -65,7 +65,7 @@ func first(children []*reportingv1.ProvisionalChild) *reportingv1.ProvisionalChi
 func (s *Reads) ListReports(ctx context.Context, req *reportingv1.ListReportsRequest) (*reportingv1.ListReportsResponse, error) {
 	caller := access.FromContext(ctx)
 	if req.GetDivision() != "" {
-		if err := s.District.CheckDivision("division", req.GetDivision(), calendar.Today(s.Engine.Now())); err != nil {
+		if err := s.District.CheckFilter("division", req.GetDivision(), calendar.Today(s.Engine.Now())); err != nil {
 			return nil, err
 		}
 	}

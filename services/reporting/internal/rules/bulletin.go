@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
@@ -17,7 +18,7 @@ func IssueBulletin(d *district.District, r *reportingv1.Report, by Actor, id, te
 	if err := heldBy(r, by, "issueBulletin", reportingv1.Report_STATE_RESPONSE_CLOSED); err != nil {
 		return nil, err
 	}
-	township := d.TownshipUnit(r.GetDivision())
+	township := d.TownshipUnit(d.Responsible(r.GetDivision(), calendar.Today(now)))
 	b := &reportingv1.Bulletin{
 		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()},
 		State:    reportingv1.Bulletin_STATE_ISSUED, Division: r.GetDivision(),

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
@@ -113,7 +114,7 @@ func assess(d *district.District, r *reportingv1.Report, child *reportingv1.Repo
 		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()},
 		State:    reportingv1.Assessment_STATE_OPEN, Division: r.GetDivision(),
 		ReportId: r.GetStanding().GetId(), BulletinId: bulletin, ProvisionalChildId: child.GetProvisionalChildId(), ChildId: child.GetChildId(),
-		Township: d.TownshipUnit(r.GetDivision()),
+		Township: d.TownshipUnit(d.Responsible(r.GetDivision(), calendar.Today(now))),
 	}
 	hold(d, a.Standing, a.GetTownship(), district.ClockAssessmentStart, now)
 	return a

@@ -22,8 +22,9 @@ func RaiseReport(d *district.District, i *reportingv1.Incident, by Actor, req *r
 	if division == "" {
 		division = i.GetDivision()
 	}
-	if err := d.CheckDivision("residence_division", division, calendar.Today(now)); err != nil {
-		return nil, nil, err
+	place, bad := d.TakeIn("residence_division", division, calendar.Today(now))
+	if bad != nil {
+		return nil, nil, bad
 	}
 	for n, code := range req.GetSituations() {
 		if _, ok := d.Situation(code); !ok {
@@ -43,7 +44,8 @@ func RaiseReport(d *district.District, i *reportingv1.Incident, by Actor, req *r
 	report := &reportingv1.Report{
 		Standing:      &custodyv1.Standing{Id: id("report"), MatterId: id("report")},
 		State:         reportingv1.Report_STATE_RESPONDING,
-		Division:      division,
+		Division:      place.Code,
+		StaleDivision: place.Stale,
 		ReceiptNumber: receiptNumber(id("report"), now),
 		Situations:    req.GetSituations(),
 		OccurTime:     req.GetOccurTime(),

@@ -19,7 +19,7 @@ import (
 // CheckSubmission refuses a report that cannot be true in any state of the world. A child that does not fit the situation is
 // no reason: such a report is accepted and flagged (policy R3.3).
 func CheckSubmission(d *district.District, req *reportingv1.SubmitReportRequest, now time.Time) error {
-	if err := d.CheckDivision("residence_division", req.GetResidenceDivision(), calendar.Today(now)); err != nil {
+	if _, err := d.TakeIn("residence_division", req.GetResidenceDivision(), calendar.Today(now)); err != nil {
 		return err
 	}
 	for i, code := range req.GetSituations() {
@@ -53,10 +53,12 @@ func CheckSubmission(d *district.District, req *reportingv1.SubmitReportRequest,
 // from the first moment; the reporter never does. id makes the id of what a word names.
 func NewReport(d *district.District, req *reportingv1.SubmitReportRequest, id func(string) string, now time.Time) (*reportingv1.Report, []*reportingv1.ProvisionalChild) {
 	reportID := id("")
+	place, _ := d.TakeIn("residence_division", req.GetResidenceDivision(), calendar.Today(now)) // checked before
 	report := &reportingv1.Report{
 		Standing:      &custodyv1.Standing{Id: reportID, MatterId: reportID},
 		State:         reportingv1.Report_STATE_SUBMITTED,
-		Division:      req.GetResidenceDivision(),
+		Division:      place.Code,
+		StaleDivision: place.Stale,
 		ReceiptNumber: receiptNumber(reportID, now),
 		Situations:    req.GetSituations(),
 		OccurTime:     req.GetOccurTime(),
@@ -86,6 +88,9 @@ func flags(d *district.District, r *reportingv1.Report, children []*reportingv1.
 	}
 	if len(children) == 0 {
 		found = append(found, reportingv1.Flag_FLAG_NO_CHILD_NAMED)
+	}
+	if r.GetStaleDivision() != "" {
+		found = append(found, reportingv1.Flag_FLAG_DIVISION_CLOSED)
 	}
 	return flagsInOrder(found)
 }

@@ -153,7 +153,8 @@ const (
 	Reason_REASON_DRAINING Reason = 17
 	// The division is not in the register. Metadata: {"field":"child.residence_division","division":"320411999000"}.
 	Reason_REASON_DIVISION_UNKNOWN Reason = 18
-	// The division was closed on the day concerned. Metadata: {"field":"...","division":"...","closed":"2023-06-30"}.
+	// The division was closed before the day concerned, and a new entry names one in force. `successor` is the division that answers for it now: the
+	// one that took it over, else the nearest above. Metadata: {"field":"...","division":"...","closed":"2023-06-30","successor":"..."}.
 	Reason_REASON_DIVISION_CLOSED Reason = 19
 	// The feed token is damaged or belongs to another feed or filter. Metadata: {"field":"token"}.
 	Reason_REASON_FEED_TOKEN_INVALID Reason = 20

@@ -93,7 +93,9 @@ type Division struct {
 	// First day it exists, YYYY-MM-DD; empty when that was before the register began.
 	ValidFrom string `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
 	// Last day it exists, YYYY-MM-DD; empty while it exists.
-	ValidTo       string `protobuf:"bytes,6,opt,name=valid_to,json=validTo,proto3" json:"valid_to,omitempty"`
+	ValidTo string `protobuf:"bytes,6,opt,name=valid_to,json=validTo,proto3" json:"valid_to,omitempty"`
+	// Code of the division that took a closed one over, 12 digits; empty when the division above answers for it.
+	Successor     string `protobuf:"bytes,7,opt,name=successor,proto3" json:"successor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -166,6 +168,13 @@ func (x *Division) GetValidFrom() string {
 func (x *Division) GetValidTo() string {
 	if x != nil {
 		return x.ValidTo
+	}
+	return ""
+}
+
+func (x *Division) GetSuccessor() string {
+	if x != nil {
+		return x.Successor
 	}
 	return ""
 }
@@ -994,7 +1003,7 @@ var File_lianhu_registry_v1_reference_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_reference_proto_rawDesc = "" +
 	"\n" +
-	"\"lianhu/registry/v1/reference.proto\x12\x12lianhu.registry.v1\x1a\x1dlianhu/access/v1/access.proto\"\xbf\x02\n" +
+	"\"lianhu/registry/v1/reference.proto\x12\x12lianhu.registry.v1\x1a\x1dlianhu/access/v1/access.proto\"\xe3\x02\n" +
 	"\bDivision\x12\x18\n" +
 	"\x04code\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\x04code\x12\x1a\n" +
 	"\x05title\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x05title\x12>\n" +
@@ -1002,7 +1011,8 @@ const file_lianhu_registry_v1_reference_proto_rawDesc = "" +
 	"\x06parent\x18\x04 \x01(\tB\x04\xf0\xd2%\x01R\x06parent\x12#\n" +
 	"\n" +
 	"valid_from\x18\x05 \x01(\tB\x04\xf0\xd2%\x01R\tvalidFrom\x12\x1f\n" +
-	"\bvalid_to\x18\x06 \x01(\tB\x04\xf0\xd2%\x01R\avalidTo\"Y\n" +
+	"\bvalid_to\x18\x06 \x01(\tB\x04\xf0\xd2%\x01R\avalidTo\x12\"\n" +
+	"\tsuccessor\x18\a \x01(\tB\x04\xf0\xd2%\x01R\tsuccessor\"Y\n" +
 	"\x05Level\x12\x15\n" +
 	"\x11LEVEL_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eLEVEL_DISTRICT\x10\x01\x12\x12\n" +

@@ -46,19 +46,22 @@ const (
 	Flag_FLAG_LATE Flag = 6
 	// The report names no child; police add whom they find (未指明儿童).
 	Flag_FLAG_NO_CHILD_NAMED Flag = 7
+	// The division named was closed by then; the report is with the one that answers for it (区划已撤销). See Report.stale_division.
+	Flag_FLAG_DIVISION_CLOSED Flag = 20
 )
 
 // Enum value maps for Flag.
 var (
 	Flag_name = map[int32]string{
-		0: "FLAG_UNSPECIFIED",
-		1: "FLAG_AGE_UNKNOWN",
-		2: "FLAG_SEX_UNKNOWN",
-		3: "FLAG_AGE_CONTRADICTS_SITUATION",
-		4: "FLAG_SEX_CONTRADICTS_SITUATION",
-		5: "FLAG_NOT_A_MINOR",
-		6: "FLAG_LATE",
-		7: "FLAG_NO_CHILD_NAMED",
+		0:  "FLAG_UNSPECIFIED",
+		1:  "FLAG_AGE_UNKNOWN",
+		2:  "FLAG_SEX_UNKNOWN",
+		3:  "FLAG_AGE_CONTRADICTS_SITUATION",
+		4:  "FLAG_SEX_CONTRADICTS_SITUATION",
+		5:  "FLAG_NOT_A_MINOR",
+		6:  "FLAG_LATE",
+		7:  "FLAG_NO_CHILD_NAMED",
+		20: "FLAG_DIVISION_CLOSED",
 	}
 	Flag_value = map[string]int32{
 		"FLAG_UNSPECIFIED":               0,
@@ -69,6 +72,7 @@ var (
 		"FLAG_NOT_A_MINOR":               5,
 		"FLAG_LATE":                      6,
 		"FLAG_NO_CHILD_NAMED":            7,
+		"FLAG_DIVISION_CLOSED":           20,
 	}
 )
 
@@ -284,8 +288,10 @@ type Report struct {
 	NoChildOfficer string `protobuf:"bytes,29,opt,name=no_child_officer,json=noChildOfficer,proto3" json:"no_child_officer,omitempty"`
 	// Situations struck out, in the order they were; they call for nothing any more (划销的情形).
 	StruckSituations []*StruckSituation `protobuf:"bytes,30,rep,name=struck_situations,json=struckSituations,proto3" json:"struck_situations,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Code that was named when the report came in and was closed by then (已撤销区划); `division` is the one that answers for it. Empty otherwise.
+	StaleDivision string `protobuf:"bytes,40,opt,name=stale_division,json=staleDivision,proto3" json:"stale_division,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Report) Reset() {
@@ -505,6 +511,13 @@ func (x *Report) GetStruckSituations() []*StruckSituation {
 		return x.StruckSituations
 	}
 	return nil
+}
+
+func (x *Report) GetStaleDivision() string {
+	if x != nil {
+		return x.StaleDivision
+	}
+	return ""
 }
 
 // StruckSituation is a situation that was reported or added wrongly.
@@ -1277,7 +1290,7 @@ var File_lianhu_reporting_v1_report_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\x92\r\n" +
+	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\xbf\r\n" +
 	"\x06Report\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -1314,7 +1327,8 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\bchildren\x18\x1b \x03(\v2\".lianhu.reporting.v1.ReportedChildB\x04\xf0\xd2%\x02R\bchildren\x12(\n" +
 	"\rno_child_text\x18\x1c \x01(\tB\x04\xf0\xd2%\x05R\vnoChildText\x12.\n" +
 	"\x10no_child_officer\x18\x1d \x01(\tB\x04\xf0\xd2%\x02R\x0enoChildOfficer\x12W\n" +
-	"\x11struck_situations\x18\x1e \x03(\v2$.lianhu.reporting.v1.StruckSituationB\x04\xf0\xd2%\x05R\x10struckSituations\"\xa2\x01\n" +
+	"\x11struck_situations\x18\x1e \x03(\v2$.lianhu.reporting.v1.StruckSituationB\x04\xf0\xd2%\x05R\x10struckSituations\x12+\n" +
+	"\x0estale_division\x18( \x01(\tB\x04\xf0\xd2%\x02R\rstaleDivision\"\xa2\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUBMITTED\x10\x01\x12\x16\n" +
@@ -1394,7 +1408,7 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x06system\x18\x02 \x01(\tB\x04\xf0\xd2%\x06R\x06system\x12\x1e\n" +
 	"\aofficer\x18\x03 \x01(\tB\x04\xf0\xd2%\x06R\aofficer\x12?\n" +
 	"\breporter\x18\x04 \x01(\v2\x1d.lianhu.reporting.v1.ReporterB\x04\xf0\xd2%\x06R\breporter\x12C\n" +
-	"\freceive_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x06R\vreceiveTime*\xce\x01\n" +
+	"\freceive_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x06R\vreceiveTime*\xe8\x01\n" +
 	"\x04Flag\x12\x14\n" +
 	"\x10FLAG_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FLAG_AGE_UNKNOWN\x10\x01\x12\x14\n" +
@@ -1403,7 +1417,8 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x1eFLAG_SEX_CONTRADICTS_SITUATION\x10\x04\x12\x14\n" +
 	"\x10FLAG_NOT_A_MINOR\x10\x05\x12\r\n" +
 	"\tFLAG_LATE\x10\x06\x12\x17\n" +
-	"\x13FLAG_NO_CHILD_NAMED\x10\aBu\n" +
+	"\x13FLAG_NO_CHILD_NAMED\x10\a\x12\x18\n" +
+	"\x14FLAG_DIVISION_CLOSED\x10\x14Bu\n" +
 	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
