@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/name"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	_ "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"  // the published contract
@@ -123,6 +124,25 @@ func TestAFieldThatSoundsPersonalIsGradedSo(t *testing.T) {
 		if !found[name] {
 			t.Errorf("%s is reviewed but needs no review any more", name)
 		}
+	}
+}
+
+// personal is a field that holds somebody's name.
+var personal = regexp.MustCompile(`(^|_)name$`)
+
+// A name that says by no option how it is written would enter the suite in any spelling.
+func TestEveryPersonsNameHasItsRule(t *testing.T) {
+	t.Parallel()
+	rules := map[accessv1.NameRule]int{}
+	eachField(func(f protoreflect.FieldDescriptor) {
+		rules[name.RuleOf(f)]++
+		if personal.MatchString(string(f.Name())) && f.Kind() == protoreflect.StringKind && classOf(f) >= accessv1.DataClass_DATA_CLASS_PERSONAL &&
+			name.RuleOf(f) == accessv1.NameRule_NAME_RULE_UNSPECIFIED {
+			t.Errorf("%s has no rule of how a name is written", f.FullName())
+		}
+	})
+	if rules[accessv1.NameRule_NAME_RULE_PERSON] < 3 || rules[accessv1.NameRule_NAME_RULE_ACCOUNT] < 1 {
+		t.Errorf("the rules are found %v: the test looks at too little", rules)
 	}
 }
 

@@ -3,6 +3,9 @@ package district
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/lianhu/lianhu/pkg/name"
 )
 
 // Budget is the money set aside for one programme in one township and year.
@@ -63,7 +66,7 @@ func (d *District) Budgets() []Budget { return slices.Clone(d.budgets) }
 // Bank is how files travel to and from the paying bank.
 type Bank struct {
 	Status Status `yaml:"status"`
-	// Encoding is GB18030 or UTF-8.
+	// Encoding is GB18030, GBK or UTF-8.
 	Encoding  string `yaml:"encoding"`
 	Delimiter string `yaml:"delimiter"`
 	// LineEnd is CRLF or LF.
@@ -118,8 +121,8 @@ func (l *loader) readBank() func() {
 	l.d.bank = bank
 	return func() {
 		doc.settled(at{"status"}, "bank file layout", bank.Status, "the layout has to come from the paying bank")
-		if bank.Encoding != "GB18030" && bank.Encoding != "UTF-8" {
-			doc.fail(at{"encoding"}, "encoding %q is neither GB18030 nor UTF-8", bank.Encoding)
+		if !slices.Contains(name.Encodings(), bank.Encoding) {
+			doc.fail(at{"encoding"}, "encoding %q is none of %s", bank.Encoding, strings.Join(name.Encodings(), ", "))
 		}
 		if len(bank.Delimiter) != 1 || bank.Delimiter == `"` || bank.Delimiter == "\n" || bank.Delimiter == "\r" {
 			doc.fail(at{"delimiter"}, "delimiter %q is not one ASCII character that may part fields", bank.Delimiter)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/name"
 )
 
 // Title of an officer.
@@ -76,6 +77,9 @@ func (l *loader) readOfficers() func() {
 func (l *loader) checkOfficer(doc *document, way at, o Officer, titles map[string]Title) {
 	what := "officer " + o.ID
 	doc.text(way, what, "name", o.Name)
+	if err := name.Check(o.Name); err != nil {
+		doc.fail(append(way, "name"), "%s: name %v", what, err)
+	}
 	if _, ok := titles[o.Title]; !ok {
 		doc.fail(append(way, "title"), "%s: title %q is not in the list of titles", what, o.Title)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/dates"
 	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/name"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 )
 
@@ -88,6 +89,9 @@ func (s *Server) content(method string, request any) error {
 		}
 	}
 	if err := dates.Check(m, calendar.Today(s.now())); err != nil {
+		return err
+	}
+	if err := name.Apply(m); err != nil {
 		return err
 	}
 	return s.rules(m)

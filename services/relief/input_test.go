@@ -100,13 +100,18 @@ func TestANameReachesTheBankAsItIs(t *testing.T) {
 	}
 }
 
-// A name that would write lines of its own into the bank's file is refused, at first and at the correction.
-func TestANameWritesNoLines(t *testing.T) {
+// A name that would write lines of its own into the bank's file, or that the bank would read as another one, is refused, at first and at the
+// correction.
+func TestANameTheBankWouldReadOtherwiseIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	payment := h.approved(t, 100)
 	h.record(t, answering(t, h.exported(t, payment), line(payment, "1.00", "02")))
-	for _, name := range []string{"甲\r\n2,乙", "甲\n", "甲\t乙", "\u0085甲"} {
+	for _, name := range []string{
+		"甲\r\n2,乙", "甲\n", "甲\t乙", "\u0085甲", // lines of their own
+		"甲\ue000", "甲\ue78d", "甲\ue5e5", "甲\ufe10", "甲\u9fb4", "\u1e3f", "甲\U00020087", // other characters to the bank
+		" 甲", "甲 ", "甲\u200b乙", "\u202e甲", "甲\ufeff", "   ", "Jose\u0301", "阿依古丽•买买提", "阿依古丽・买买提", // not the name's written form
+	} {
 		q := asking(uuid.NewString(), 100)
 		q.Payee.Name = name
 		refused(t, h.unchanged(t, "the application", h.submitting(t, q)), "FIELD_INVALID")

@@ -4,6 +4,7 @@ package reporting
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/feed"
+	"github.com/lianhu/lianhu/pkg/name"
 	"github.com/lianhu/lianhu/pkg/postgres"
 	"github.com/lianhu/lianhu/pkg/promise"
 	"github.com/lianhu/lianhu/pkg/seal"
@@ -80,7 +82,7 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 	desk := &rpc.Desk{
 		Engine: r.Engine, Tables: tables, Vault: vault, District: r.District, Feed: r.Feed, Followers: followers,
 		Repairs:  rpc.Repairs(r.Engine, r.District, tables),
-		Validate: func(m proto.Message) error { return validator.Validate(m) }, Version: r.Version,
+		Validate: func(m proto.Message) error { return errors.Join(name.Apply(m), validator.Validate(m)) }, Version: r.Version,
 	}
 	dispatch := rpc.NewDispatch(desk)
 	return service.Parts{

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -16,6 +15,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/name"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
@@ -84,7 +84,7 @@ func Submit(d *district.District, p district.Programme, a *reliefv1.Application,
 	if q.GetBeneficiaryId() != "" && q.GetBeneficiaryId() != a.GetBeneficiaryId() {
 		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_DIFFERS, "beneficiary_id", "is another one than the application was opened for")
 	}
-	if err := checkPayee(q.GetPayee()); err != nil {
+	if err := checkPayee(d.Bank(), q.GetPayee()); err != nil {
 		return err
 	}
 	if err := checkFacts(p, q.GetFacts()); err != nil {
@@ -129,10 +129,10 @@ func Confirm(a *reliefv1.Application, confirmed []*reliefv1.Fact) {
 	}
 }
 
-// checkPayee refuses a name that would break the bank's file into other lines.
-func checkPayee(p *reliefv1.Payee) error {
-	if strings.ContainsFunc(p.GetName(), unicode.IsControl) {
-		return fault.Invalid("payee.name", "holds a control character")
+// checkPayee refuses a name that the bank would read otherwise than it was sent.
+func checkPayee(bank district.Bank, p *reliefv1.Payee) error {
+	if err := name.ForBank(p.GetName(), bank.Encoding); err != nil {
+		return fault.Invalid("payee.name", err.Error())
 	}
 	return nil
 }

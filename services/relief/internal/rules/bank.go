@@ -8,13 +8,10 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/unicode"
-
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/name"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 )
 
@@ -49,19 +46,11 @@ func BankFile(layout district.Bank, payments []*reliefv1.Payment) ([]byte, error
 	if err := w.Error(); err != nil {
 		return nil, err
 	}
-	content, err := encodingOf(layout).NewEncoder().Bytes(text.Bytes())
+	content, err := name.Encoding(layout.Encoding).NewEncoder().Bytes(text.Bytes())
 	if err != nil {
 		return nil, errors.New("rules: a line cannot be written in the bank's encoding")
 	}
 	return content, nil
-}
-
-// encodingOf is how the bank writes characters.
-func encodingOf(layout district.Bank) encoding.Encoding {
-	if layout.Encoding == "UTF-8" {
-		return unicode.UTF8
-	}
-	return simplifiedchinese.GB18030
 }
 
 func yuan(fen int64) string { return fmt.Sprintf("%d.%02d", fen/100, fen%100) }
@@ -89,7 +78,7 @@ type Answer struct {
 //
 // Errors: RETURN_FILE_UNREADABLE with the line.
 func ReadReturn(layout district.Bank, content []byte) ([]Answer, error) {
-	text, err := encodingOf(layout).NewDecoder().Bytes(content)
+	text, err := name.Encoding(layout.Encoding).NewDecoder().Bytes(content)
 	if err != nil || bytes.ContainsRune(text, '\uFFFD') {
 		return nil, unreadable(0)
 	}

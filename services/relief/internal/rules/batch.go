@@ -15,6 +15,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/name"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 )
@@ -45,6 +46,9 @@ func Freeze(d *district.District, id string, payments []*reliefv1.Payment, act A
 		}
 		if p.GetProgramme() != b.GetProgramme() {
 			return nil, fieldFault(reliefv1.Reason_REASON_PROGRAMMES_MIXED, "payment_ids["+strconv.Itoa(i)+"]", "is of another programme")
+		}
+		if name.ForBank(p.GetPayee().GetName(), d.Bank().Encoding) != nil {
+			return nil, fault.Invalid("payment_ids["+strconv.Itoa(i)+"]", "the payee's name cannot be written for the bank")
 		}
 		p.State, p.BatchId, p.LineNumber = reliefv1.Payment_STATE_FROZEN, id, int32(i+1)
 		custody.Set(p.GetStanding(), d.LeadOffice(), deadline, district.ClockPaymentApprove)
@@ -165,7 +169,7 @@ func Repay(d *district.District, old *reliefv1.Payment, id string, payee *relief
 	if proto.Equal(old.GetPayee(), payee) {
 		return nil, fieldFault(reliefv1.Reason_REASON_PAYEE_UNCHANGED, "payee", "is the one the bank has refused")
 	}
-	if err := checkPayee(payee); err != nil {
+	if err := checkPayee(d.Bank(), payee); err != nil {
 		return nil, err
 	}
 	p := &reliefv1.Payment{

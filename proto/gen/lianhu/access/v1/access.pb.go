@@ -207,6 +207,63 @@ func (Purpose) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_access_v1_access_proto_rawDescGZIP(), []int{1}
 }
 
+// NameRule says how the spelling of a name is kept to the one written form of the suite: composed characters (Unicode NFC), the middle
+// dot U+00B7 and none of its look-alikes as separator, no blank edges, and no control, format, invisible, private-use or unassigned
+// character.
+type NameRule int32
+
+const (
+	// Not a name.
+	NameRule_NAME_RULE_UNSPECIFIED NameRule = 0
+	// Name of a person (姓名): composed, and the look-alikes of the middle dot written as U+00B7, before anything else sees it; so an
+	// answer may spell a name otherwise than the request. What is not the written form then is refused with FIELD_INVALID.
+	NameRule_NAME_RULE_PERSON NameRule = 1
+	// Name of a bank account (户名), which has to be what the bank has: never changed; refused with FIELD_INVALID when it is not the
+	// written form, or when the bank's encoding cannot carry it so that every edition of the encoding reads the same characters.
+	NameRule_NAME_RULE_ACCOUNT NameRule = 2
+)
+
+// Enum value maps for NameRule.
+var (
+	NameRule_name = map[int32]string{
+		0: "NAME_RULE_UNSPECIFIED",
+		1: "NAME_RULE_PERSON",
+		2: "NAME_RULE_ACCOUNT",
+	}
+	NameRule_value = map[string]int32{
+		"NAME_RULE_UNSPECIFIED": 0,
+		"NAME_RULE_PERSON":      1,
+		"NAME_RULE_ACCOUNT":     2,
+	}
+)
+
+func (x NameRule) Enum() *NameRule {
+	p := new(NameRule)
+	*p = x
+	return p
+}
+
+func (x NameRule) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NameRule) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_access_v1_access_proto_enumTypes[2].Descriptor()
+}
+
+func (NameRule) Type() protoreflect.EnumType {
+	return &file_lianhu_access_v1_access_proto_enumTypes[2]
+}
+
+func (x NameRule) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NameRule.Descriptor instead.
+func (NameRule) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_access_v1_access_proto_rawDescGZIP(), []int{2}
+}
+
 // MethodRule states what a method is, for the access decision.
 type MethodRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -484,6 +541,14 @@ var file_lianhu_access_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "varint,77102,opt,name=class,enum=lianhu.access.v1.DataClass",
 		Filename:      "lianhu/access/v1/access.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*NameRule)(nil),
+		Field:         77103,
+		Name:          "lianhu.access.v1.name",
+		Tag:           "varint,77103,opt,name=name,enum=lianhu.access.v1.NameRule",
+		Filename:      "lianhu/access/v1/access.proto",
+	},
 }
 
 // Extension fields to descriptorpb.MethodOptions.
@@ -500,6 +565,10 @@ var (
 	//
 	// optional lianhu.access.v1.DataClass class = 77102;
 	E_Class = &file_lianhu_access_v1_access_proto_extTypes[1]
+	// How the spelling of a name is checked, on every request that carries the field. Every field that holds a person's name carries one.
+	//
+	// optional lianhu.access.v1.NameRule name = 77103;
+	E_Name = &file_lianhu_access_v1_access_proto_extTypes[2]
 )
 
 var File_lianhu_access_v1_access_proto protoreflect.FileDescriptor
@@ -553,9 +622,14 @@ const file_lianhu_access_v1_access_proto_rawDesc = "" +
 	"\x12PURPOSE_STATISTICS\x10\r\x12\x15\n" +
 	"\x11PURPOSE_FOLLOW_UP\x10\x0e\x12\x1b\n" +
 	"\x17PURPOSE_DATA_PROTECTION\x10\x0f\x12\x16\n" +
-	"\x12PURPOSE_OPERATIONS\x10\x10:R\n" +
+	"\x12PURPOSE_OPERATIONS\x10\x10*R\n" +
+	"\bNameRule\x12\x19\n" +
+	"\x15NAME_RULE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10NAME_RULE_PERSON\x10\x01\x12\x15\n" +
+	"\x11NAME_RULE_ACCOUNT\x10\x02:R\n" +
 	"\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xad\xda\x04 \x01(\v2\x1c.lianhu.access.v1.MethodRuleR\x04rule:R\n" +
-	"\x05class\x12\x1d.google.protobuf.FieldOptions\x18\xae\xda\x04 \x01(\x0e2\x1b.lianhu.access.v1.DataClassR\x05classBi\n" +
+	"\x05class\x12\x1d.google.protobuf.FieldOptions\x18\xae\xda\x04 \x01(\x0e2\x1b.lianhu.access.v1.DataClassR\x05class:O\n" +
+	"\x04name\x12\x1d.google.protobuf.FieldOptions\x18\xaf\xda\x04 \x01(\x0e2\x1a.lianhu.access.v1.NameRuleR\x04nameBi\n" +
 	"\x14com.lianhu.access.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/access/v1;accessv1\xaa\x02\x10Lianhu.Access.V1b\x06proto3"
 
 var (
@@ -570,28 +644,31 @@ func file_lianhu_access_v1_access_proto_rawDescGZIP() []byte {
 	return file_lianhu_access_v1_access_proto_rawDescData
 }
 
-var file_lianhu_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_lianhu_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_lianhu_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_lianhu_access_v1_access_proto_goTypes = []any{
 	(DataClass)(0),                     // 0: lianhu.access.v1.DataClass
 	(Purpose)(0),                       // 1: lianhu.access.v1.Purpose
-	(*MethodRule)(nil),                 // 2: lianhu.access.v1.MethodRule
-	(*Principal)(nil),                  // 3: lianhu.access.v1.Principal
-	(*ServiceVersion)(nil),             // 4: lianhu.access.v1.ServiceVersion
-	(*timestamppb.Timestamp)(nil),      // 5: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil), // 6: google.protobuf.MethodOptions
-	(*descriptorpb.FieldOptions)(nil),  // 7: google.protobuf.FieldOptions
+	(NameRule)(0),                      // 2: lianhu.access.v1.NameRule
+	(*MethodRule)(nil),                 // 3: lianhu.access.v1.MethodRule
+	(*Principal)(nil),                  // 4: lianhu.access.v1.Principal
+	(*ServiceVersion)(nil),             // 5: lianhu.access.v1.ServiceVersion
+	(*timestamppb.Timestamp)(nil),      // 6: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil), // 7: google.protobuf.MethodOptions
+	(*descriptorpb.FieldOptions)(nil),  // 8: google.protobuf.FieldOptions
 }
 var file_lianhu_access_v1_access_proto_depIdxs = []int32{
-	5, // 0: lianhu.access.v1.Principal.certificate_expire_time:type_name -> google.protobuf.Timestamp
-	6, // 1: lianhu.access.v1.rule:extendee -> google.protobuf.MethodOptions
-	7, // 2: lianhu.access.v1.class:extendee -> google.protobuf.FieldOptions
-	2, // 3: lianhu.access.v1.rule:type_name -> lianhu.access.v1.MethodRule
-	0, // 4: lianhu.access.v1.class:type_name -> lianhu.access.v1.DataClass
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	3, // [3:5] is the sub-list for extension type_name
-	1, // [1:3] is the sub-list for extension extendee
+	6, // 0: lianhu.access.v1.Principal.certificate_expire_time:type_name -> google.protobuf.Timestamp
+	7, // 1: lianhu.access.v1.rule:extendee -> google.protobuf.MethodOptions
+	8, // 2: lianhu.access.v1.class:extendee -> google.protobuf.FieldOptions
+	8, // 3: lianhu.access.v1.name:extendee -> google.protobuf.FieldOptions
+	3, // 4: lianhu.access.v1.rule:type_name -> lianhu.access.v1.MethodRule
+	0, // 5: lianhu.access.v1.class:type_name -> lianhu.access.v1.DataClass
+	2, // 6: lianhu.access.v1.name:type_name -> lianhu.access.v1.NameRule
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	4, // [4:7] is the sub-list for extension type_name
+	1, // [1:4] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
 }
 
@@ -605,9 +682,9 @@ func file_lianhu_access_v1_access_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_access_v1_access_proto_rawDesc), len(file_lianhu_access_v1_access_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   3,
-			NumExtensions: 2,
+			NumExtensions: 3,
 			NumServices:   0,
 		},
 		GoTypes:           file_lianhu_access_v1_access_proto_goTypes,

@@ -305,9 +305,9 @@ var File_lianhu_person_v1_person_proto protoreflect.FileDescriptor
 
 const file_lianhu_person_v1_person_proto_rawDesc = "" +
 	"\n" +
-	"\x1dlianhu/person/v1/person.proto\x12\x10lianhu.person.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dlianhu/access/v1/access.proto\"\x91\x03\n" +
-	"\x06Person\x12\x1f\n" +
-	"\x04name\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x182\xf0\xd2%\x03R\x04name\x125\n" +
+	"\x1dlianhu/person/v1/person.proto\x12\x10lianhu.person.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dlianhu/access/v1/access.proto\"\x95\x03\n" +
+	"\x06Person\x12#\n" +
+	"\x04name\x18\x01 \x01(\tB\x0f\xbaH\x04r\x02\x182\xf0\xd2%\x03\xf8\xd2%\x01R\x04name\x125\n" +
 	"\x03sex\x18\x02 \x01(\x0e2\x15.lianhu.person.v1.SexB\f\xbaH\x05\x82\x01\x02\x10\x01\xf0\xd2%\x03R\x03sex\x12I\n" +
 	"\n" +
 	"birth_date\x18\x03 \x01(\tB*\xbaH#\xd8\x01\x01r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xf0\xd2%\x03R\tbirthDate\x12(\n" +
