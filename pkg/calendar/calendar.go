@@ -5,8 +5,9 @@
 // first instant that is too late. A period in calendar days or months is not stretched when its last day is a
 // holiday: these clocks guard children in danger, and danger keeps no holidays.
 //
-// Which days are worked comes from the yearly notice of the State Council, loaded as data. A year without data is
-// counted by weekends alone, and every deadline that passed through it says so.
+// Which days are worked comes from the yearly notice of the State Council, loaded as data. The fixed days of the law need no notice: 1 January,
+// 1 and 2 May, 1 to 3 October are never worked. A year whose notice is missing, or loaded in part, counts as not known: it is counted by weekends,
+// the fixed days and what there is, and every deadline that passed through it says so.
 package calendar
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 	_ "time/tzdata" // a container without zone files would otherwise count every day from the wrong midnight
 )
@@ -84,25 +86,61 @@ func ParseHolidays(r io.Reader) ([]Holiday, error) {
 // Calendar knows which days are worked. It never changes after New and may be shared.
 type Calendar struct {
 	worked map[Date]bool
-	years  map[int]bool
+	off    map[int][]string // by year, the holiday of each day off
 }
 
-// New makes a calendar. A year counts as known when at least one holiday lies in it. The later of two entries for
-// one day wins; ParseHolidays refuses such a pair within one file.
+// New makes a calendar. The later of two entries for one day wins; ParseHolidays refuses such a pair within one file.
 func New(holidays []Holiday) *Calendar {
-	c := &Calendar{worked: map[Date]bool{}, years: map[int]bool{}}
+	c := &Calendar{worked: map[Date]bool{}, off: map[int][]string{}}
 	for _, h := range holidays {
 		c.worked[h.Date] = h.Work
-		c.years[h.Date.Year] = true
+		if !h.Work {
+			c.off[h.Date.Year] = append(c.off[h.Date.Year], h.Name)
+		}
 	}
 	return c
 }
 
-// Known reports whether the year's holidays have been loaded.
-func (c *Calendar) Known(year int) bool { return c.years[year] }
+// Known reports whether the year's notice has been loaded whole.
+func (c *Calendar) Known(year int) bool { return len(c.Lacks(year)) == 0 }
+
+// Loaded reports whether there is any data of the year.
+func (c *Calendar) Loaded(year int) bool { return len(c.off[year]) > 0 }
+
+// statutory are the holidays that each year's notice sets (全国年节及纪念日放假办法), and how many days off each has at least.
+var statutory = []struct {
+	name string
+	days int
+}{{"元旦", 1}, {"春节", 3}, {"清明", 1}, {"劳动节", 1}, {"端午", 1}, {"国庆", 3}, {"中秋", 1}}
+
+// Lacks lists the holidays that the year's data says nothing of, or too little; all of them for a year without data. A day that two holidays share
+// names both.
+func (c *Calendar) Lacks(year int) []string {
+	var lacks []string
+	for _, s := range statutory {
+		days := 0
+		for _, name := range c.off[year] {
+			if strings.Contains(name, s.name) {
+				days++
+			}
+		}
+		if days < s.days {
+			lacks = append(lacks, s.name)
+		}
+	}
+	return lacks
+}
+
+// fixed reports whether the law itself makes a day a holiday, whatever a year's notice says of the days around it.
+func fixed(d Date) bool {
+	return d.Month == time.January && d.Day == 1 || d.Month == time.May && d.Day <= 2 || d.Month == time.October && d.Day <= 3
+}
 
 // IsWorkingDay reports whether offices work on the day.
 func (c *Calendar) IsWorkingDay(d Date) bool {
+	if fixed(d) {
+		return false
+	}
 	if work, ok := c.worked[d]; ok {
 		return work
 	}
@@ -111,7 +149,7 @@ func (c *Calendar) IsWorkingDay(d Date) bool {
 }
 
 // AddWorkingDays is the n-th working day after day, which itself never counts; n below 1 answers day unchanged.
-// known is false when the count passed through a year whose holidays are not loaded.
+// known is false when the count passed through a year whose holidays are not known.
 func (c *Calendar) AddWorkingDays(day Date, n int) (end Date, known bool) {
 	known = true
 	for n > 0 {
@@ -128,8 +166,7 @@ func (c *Calendar) AddWorkingDays(day Date, n int) (end Date, known bool) {
 type Deadline struct {
 	// At is the first instant that is too late.
 	At time.Time
-	// HolidaysKnown is false when working days were counted through a year without holiday data, by weekends
-	// alone. Such a deadline may be too early by the holidays that were not known.
+	// HolidaysKnown is false when working days were counted through a year whose notice is missing or partial. Such a deadline may be too early by the holidays that were not known.
 	HolidaysKnown bool
 }
 

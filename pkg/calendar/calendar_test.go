@@ -2,6 +2,7 @@ package calendar
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func TestDeadline(t *testing.T) {
 		"New Year make-up Sunday":                 {from: "2026-01-03 10:00", length: "1wd", want: "2026-01-05 00:00"},
 		"a month":                                 {from: "2026-03-05 10:00", length: "1mo", want: "2026-04-06 00:00"},
 		"a month from the 31st":                   {from: "2026-01-31 10:00", length: "1mo", want: "2026-03-01 00:00"},
-		"into a year without data":                {from: "2026-12-30 10:00", length: "3wd", want: "2027-01-05 00:00", unknown: true},
+		"into a year without data":                {from: "2026-12-30 10:00", length: "3wd", want: "2027-01-06 00:00", unknown: true}, // New Year's Day needs no notice
 		"up to the last day of the year is known": {from: "2026-12-30 10:00", length: "1wd", want: "2027-01-01 00:00"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,4 +192,44 @@ func FuzzParseLength(f *testing.F) {
 			t.Errorf("%q failed but answered %v", s, l)
 		}
 	})
+}
+
+// The fixed days of the law are free in every year, whether its notice is loaded or not, and whatever stands in a file.
+func TestTheFixedDaysNeedNoNotice(t *testing.T) {
+	t.Parallel()
+	for _, c := range []*Calendar{New(nil), year2026(t), New([]Holiday{{Date: Date{2027, 5, 2}, Work: true, Name: "劳动节"}})} {
+		for year := 2025; year < 2040; year++ {
+			for _, d := range []Date{{year, 1, 1}, {year, 5, 1}, {year, 5, 2}, {year, 10, 1}, {year, 10, 2}, {year, 10, 3}} {
+				if c.IsWorkingDay(d) {
+					t.Errorf("%s is worked", d)
+				}
+			}
+		}
+	}
+	// Spring Festival is known from data only: Tuesday, 17 February 2026.
+	if d := (Date{2026, 2, 17}); !New(nil).IsWorkingDay(d) || year2026(t).IsWorkingDay(d) {
+		t.Error("Spring Festival moves with the moon")
+	}
+}
+
+// A year of which only some holidays are loaded is not known, and says what it lacks.
+func TestAPartialYearIsNotKnown(t *testing.T) {
+	t.Parallel()
+	whole := year2026(t)
+	var half []Holiday
+	for d := (Date{2026, 1, 1}); d.Before(Date{2026, 6, 1}); d = d.AddDays(1) {
+		if worked, ok := whole.worked[d]; ok {
+			half = append(half, Holiday{Date: d, Work: worked, Name: map[time.Month]string{1: "元旦", 2: "春节", 4: "清明节", 5: "劳动节"}[d.Month]})
+		}
+	}
+	c := New(half)
+	if got := c.Lacks(2026); c.Known(2026) || !slices.Equal(got, []string{"端午", "国庆", "中秋"}) || !c.Loaded(2026) || c.Loaded(2027) {
+		t.Errorf("half a year lacks %v", got)
+	}
+	if got := c.Deadline(shanghai(t, "2026-03-04 10:00"), Length{N: 5, Unit: WorkingDays}); got.HolidaysKnown {
+		t.Error("a clock through a partial year counts as sure")
+	}
+	if New([]Holiday{{Date: Date{2027, 1, 1}, Name: "元旦"}}).Known(2027) {
+		t.Error("one day makes a year known")
+	}
 }

@@ -9,7 +9,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/lianhu/lianhu/pkg/clocks"
 	"github.com/lianhu/lianhu/pkg/row"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 )
 
 // namespace of the ids derived from requests.
@@ -60,7 +62,7 @@ func Insert[M proto.Message](c *Change, t *row.Table[M], m M, what string, audie
 
 // Update adds a further changed row to the command. Load it with Load: its version and its former holder are remembered there.
 func (l *Loaded[M]) Update(c *Change, what string, audience ...string) error {
-	return change(c, l.table, l.M, l.version, l.before, &happened{what, audience})
+	return change(c, l.table, l.M, l.version, l.stood, &happened{what, audience})
 }
 
 // Loaded is a row read by a rule in order to change it together with the command's own.
@@ -70,13 +72,23 @@ type Loaded[M proto.Message] struct {
 
 	table   *row.Table[M]
 	version int64
-	before  []string
+	stood   stood
+}
+
+// stood is how an item stood before a change: with whom, and under which clocks.
+type stood struct {
+	units  []string
+	clocks []*custodyv1.Clock
+}
+
+func stoodAt(head row.Head) stood {
+	return stood{standingUnits(head), clocks.Copy(head.Standing)}
 }
 
 // Remember takes a row as read and keeps what Loaded.Update needs to notice a concurrent change.
 func Remember[M proto.Message](t *row.Table[M], m M) *Loaded[M] {
 	head := t.Head(m)
-	return &Loaded[M]{M: m, table: t, version: head.Version, before: standingUnits(head)}
+	return &Loaded[M]{M: m, table: t, version: head.Version, stood: stoodAt(head)}
 }
 
 // write is one row of the effect, ready to be composed into a statement.
@@ -90,17 +102,18 @@ type write struct {
 	expected     int64 // version before; 0 for an insert
 	what         string
 	audience     []string
+	clocks       []*custodyv1.Clock // those that the effect changed
 }
 
 func insert[M proto.Message](c *Change, t *row.Table[M], m M, h *happened) error {
-	return plan(c, t, m, 0, nil, h)
+	return plan(c, t, m, 0, stood{}, h)
 }
 
-func change[M proto.Message](c *Change, t *row.Table[M], m M, version int64, before []string, h *happened) error {
+func change[M proto.Message](c *Change, t *row.Table[M], m M, version int64, before stood, h *happened) error {
 	return plan(c, t, m, version, before, h)
 }
 
-func plan[M proto.Message](c *Change, t *row.Table[M], m M, version int64, before []string, h *happened) error {
+func plan[M proto.Message](c *Change, t *row.Table[M], m M, version int64, before stood, h *happened) error {
 	if h.what == "" {
 		return fmt.Errorf("command: %s: the rule of %s did not say what happened", c.call.Method, t.Name)
 	}
@@ -108,6 +121,14 @@ func plan[M proto.Message](c *Change, t *row.Table[M], m M, version int64, befor
 	head := t.Head(m)
 	if t.IsItem() && (head.Standing.GetHolder() == "") != (head.Standing.GetDeadline() == nil) {
 		return fmt.Errorf("command: %s %s: holder and deadline go together", c.call.Method, t.Name)
+	}
+	if err := clocks.Check(head.Standing); err != nil {
+		return fmt.Errorf("command: %s %s: %w", c.call.Method, t.Name, err)
+	}
+	c.Engine.markBlind(head)
+	ran := clocks.Changed(head.Standing, before.clocks)
+	if t.IsItem() {
+		clocks.Forget(head.Standing)
 	}
 	args, err := t.Encode(m, c.Engine.Keys)
 	if err != nil {
@@ -120,7 +141,7 @@ func plan[M proto.Message](c *Change, t *row.Table[M], m M, version int64, befor
 	}
 	c.writes = append(c.writes, &write{
 		table: t.Name, kind: t.Kind, item: t.IsItem(), names: t.Names(), types: t.Types(), args: args,
-		head: head, expected: version, what: h.what, audience: audience(before, standingUnits(head), h.audience),
+		head: head, expected: version, what: h.what, audience: audience(before.units, standingUnits(head), h.audience), clocks: ran,
 	})
 	return nil
 }

@@ -44,6 +44,8 @@ type Engine struct {
 	Now func() time.Time
 	// Constraints maps a violated constraint to the refusal it stands for. A violation that is not listed is a defect.
 	Constraints map[string]func() *fault.Error
+	// CalendarIncomplete, if set, says whether a clock was counted through a year whose working days are not known.
+	CalendarIncomplete func(clock string, start, due time.Time) bool
 	// Wake, if set, is called after each commit, so that the sequencer need not wait for its poll.
 	Wake func()
 	// Repeated, if set, hears of each request that was answered from an earlier effect, by its caller.
@@ -91,7 +93,7 @@ func Update[M, A proto.Message](ctx context.Context, e *Engine, call Call, t *ro
 		}
 		head := t.Head(m)
 		c.Now = later(c.Now, head.UpdateTime)
-		before := standingUnits(head)
+		before := stoodAt(head)
 		if err := matchEtag(call.Request, head.Version, rule(c, m)); err != nil {
 			return refuse[A](ctx, c, err)
 		}

@@ -165,6 +165,9 @@ func (c *Change) statement(ctx context.Context, w *write, answer []byte) Stateme
 			b.of(orNull(s.GetHolder()), "text"), b.of(orNull(s.GetOfferedTo()), "text"), b.of(deadline, "timestamptz"),
 			b.of(orNull(s.GetClock()), "text"), b.of(w.what, "text"), b.of(w.head.State, "text")))
 	}
+	if len(w.clocks) > 0 {
+		branch("k", clockRows(b, id, w))
+	}
 	branch("o", fmt.Sprintf(`INSERT INTO outbox (type, subject_kind, subject_id, subject_version, matter_id, division, audience, event_time, traceparent)
 		SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM u`, b.of(w.kind+"."+w.what, "text"), b.of(w.kind, "text"), id, version, matter,
 		b.of(w.head.Division, "text"), b.of(w.audience, "text[]"), now, b.of(telemetry.Traceparent(ctx), "text")))

@@ -12,29 +12,61 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/clocks"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/row"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 )
 
-// Set makes a unit the holder, with nothing offered, until the deadline of a clock.
+// Set makes a unit the holder, with nothing offered, and starts the clock of its step. Clocks of earlier steps end; lasting ones go on.
 func Set(s *custodyv1.Standing, holder string, deadline time.Time, clock string) {
-	s.Holder, s.OfferedTo, s.Deadline, s.Clock = holder, "", timestamppb.New(deadline), clock
+	clocks.Step(s, clock, deadline, "")
+	s.Holder, s.OfferedTo = holder, ""
 }
 
-// Offer names the unit that is asked to take over. The holder stays accountable; the offer's deadline runs.
+// Hold is Set without a clock of its own: what lasts goes on to run, under the new holder. Something must run, or be started after it.
+func Hold(s *custodyv1.Standing, holder string) {
+	clocks.EndSteps(s)
+	s.Holder, s.OfferedTo = holder, ""
+}
+
+// Offer names the unit that is asked to take over. The holder stays accountable; the offer's clock runs beside what lasts.
 func Offer(s *custodyv1.Standing, to string, deadline time.Time, clock string) {
-	s.OfferedTo, s.Deadline, s.Clock = to, timestamppb.New(deadline), clock
+	clocks.Step(s, clock, deadline, to)
+	s.OfferedTo = to
 }
 
-// Extend leaves holder and offer and runs another clock.
+// Extend leaves holder and offer and starts the clock of another step. What lasts is not put off by it.
 func Extend(s *custodyv1.Standing, deadline time.Time, clock string) {
-	s.Deadline, s.Clock = timestamppb.New(deadline), clock
+	clocks.Step(s, clock, deadline, "")
 }
 
-// Close ends custody: a closed item has neither holder nor deadline.
+// Start starts a lasting clock, the law's: it runs from start until Meet or Close, whoever holds the item and whatever is done in between. While
+// one of that id is outstanding, nothing happens: no clock is ever restarted.
+func Start(s *custodyv1.Standing, clock string, start, deadline time.Time) {
+	clocks.Last(s, clock, start, deadline)
+}
+
+// Meet ends the clocks of these ids, as their act has come, in time or late. Something else must run, or be started after it.
+func Meet(s *custodyv1.Standing, ids ...string) { clocks.Meet(s, ids...) }
+
+// Miss marks the clocks that are due at business time now as missed, for ever, and gives them; none means that nothing is due. An expiry rule
+// begins with it and then names the next clock, unless another one runs.
+func Miss(s *custodyv1.Standing, now time.Time) clocks.Missed { return clocks.Miss(s, now) }
+
+// Running reports whether any clock of the item runs. An open item always has one.
+func Running(s *custodyv1.Standing) bool { return clocks.Running(s) }
+
+// Outstanding reports whether something is owed under a clock, in time or late.
+func Outstanding(s *custodyv1.Standing, clock string) bool { return clocks.Outstanding(s, clock) }
+
+// Overdue reports whether a clock was missed and its act is still outstanding.
+func Overdue(s *custodyv1.Standing) bool { return clocks.Overdue(s) }
+
+// Close ends custody: a closed item has neither holder nor deadline, and none of its clocks runs.
 func Close(s *custodyv1.Standing) {
-	s.Holder, s.OfferedTo, s.Deadline, s.Clock = "", "", nil, ""
+	clocks.EndAll(s)
+	s.Holder, s.OfferedTo = "", ""
 }
 
 // Due reports whether the deadline has passed at business time now.
@@ -83,6 +115,34 @@ func History(ctx context.Context, q Querier, id string) ([]*custodyv1.Point, err
 		err = fault.NotFound()
 	}
 	return points, err
+}
+
+// Clocks gives every clock that ever ran on an item, by start, due time and id. The caller must have been allowed to see the item.
+func Clocks(ctx context.Context, q Querier, id string) ([]*custodyv1.Clock, error) {
+	rows, err := q.Query(ctx, `
+		SELECT clock, lasting, start_time, due_time, end_time, missed_time, coalesce(unit, ''), start_version, calendar_incomplete
+		FROM custody_clock WHERE item = $1::uuid ORDER BY start_time, due_time, clock, start_version`, id)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*custodyv1.Clock, error) {
+		c := &custodyv1.Clock{}
+		var started, due time.Time
+		var ended, missed *time.Time
+		err := r.Scan(&c.Clock, &c.Lasting, &started, &due, &ended, &missed, &c.Unit, &c.StartVersion, &c.CalendarIncomplete)
+		c.StartTime, c.DueTime = timestamppb.New(started), timestamppb.New(due)
+		switch {
+		case ended != nil && missed != nil:
+			c.State, c.EndTime, c.MissedTime = custodyv1.Clock_STATE_ENDED_LATE, timestamppb.New(*ended), timestamppb.New(*missed)
+		case ended != nil:
+			c.State, c.EndTime = custodyv1.Clock_STATE_MET, timestamppb.New(*ended)
+		case missed != nil:
+			c.State, c.MissedTime = custodyv1.Clock_STATE_MISSED, timestamppb.New(*missed)
+		default:
+			c.State = custodyv1.Clock_STATE_RUNNING
+		}
+		return c, err
+	})
 }
 
 // stateName names a stored state.

@@ -76,13 +76,12 @@ func (d *desk) open(t *testing.T, number string, hours int, offeredTo string) st
 // expire gives a ticket another day and counts.
 func (d *desk) expire(ctx context.Context, id string, version int64) error {
 	_, err := command.Update(ctx, d.Engine, custody.ExpiryCall("specimen", "ticket", id, version), d.tickets, id, func(c *command.Change, m *specimenv1.Ticket) error {
-		if m.GetStanding().GetVersion() != version || !custody.Due(m.GetStanding(), c.Now) {
+		if m.GetStanding().GetVersion() != version || len(custody.Miss(m.GetStanding(), c.Now)) == 0 {
 			return custody.ErrNotDue
 		}
 		if m.GetNumber() == "poison" {
 			return errors.New("cannot be fired")
 		}
-		m.Overdue = true
 		m.Count++
 		custody.Extend(m.GetStanding(), c.Now.Add(24*time.Hour), "overdue.review")
 		c.Happened("deadline_passed")

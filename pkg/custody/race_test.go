@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
 	"github.com/lianhu/lianhu/pkg/command"
@@ -96,7 +95,7 @@ func (d *desk) do(ctx context.Context, a act) error {
 				custody.Close(m.GetStanding())
 				return nil
 			}
-			m.GetStanding().Deadline = timestamppb.New(c.Now.Add(2 * time.Hour))
+			custody.Extend(m.GetStanding(), c.Now.Add(2*time.Hour), "report.accept")
 			return nil
 		}, answer)
 		if !fault.Is(err, faultv1.Reason_REASON_CONTENTION) {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/clocks"
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
@@ -96,8 +97,9 @@ func (r *Repairs) repair(repair *custodyv1.Repair, s *custodyv1.Standing, now ti
 	if !deadline.After(now) || deadline.After(now.Add(longestRepair)) {
 		return fault.Invalid("repair.deadline", "must be after now and at most 31 days away")
 	}
+	clocks.Miss(s, now)
+	clocks.Replace(s, district.ClockCustodyRepair, deadline)
 	s.Holder = holder
-	Extend(s, deadline, district.ClockCustodyRepair)
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
 )
@@ -63,18 +65,40 @@ func (l *loader) checkYear(file string, year int, holidays []calendar.Holiday) {
 	}
 }
 
-// Calendar of working days; a year it does not know is counted by weekends alone.
+// Calendar of working days.
 func (d *District) Calendar() *calendar.Calendar { return d.calendar }
 
-// Warnings says what works, but worse than it should, on a day: a year whose holidays are not loaded is counted by
-// weekends alone, so that working-day deadlines in it may come too early.
+// CountedBlind reports whether a clock that runs from one instant to another was counted in working days through a year whose holidays are not
+// known, wholly or in part. Of a clock that is not the district's own, such as a need's, every length in days is taken to be of that kind.
+func (d *District) CountedBlind(clockID string, from, due time.Time) bool {
+	c, own := d.Clock(clockID)
+	last := calendar.Today(due.Add(-time.Nanosecond))
+	if own && c.Length.Unit != calendar.WorkingDays || !last.End().Equal(due) {
+		return false
+	}
+	for year := calendar.Today(from).AddDays(1).Year; year <= last.Year; year++ {
+		if !d.calendar.Known(year) {
+			return true
+		}
+	}
+	return false
+}
+
+// Warnings says what works, but worse than it should, on a day: a year whose holidays are not known, or only in part, is counted by
+// weekends and the fixed days alone, so that working-day deadlines in it may come too early.
 func (d *District) Warnings(on calendar.Date) []string {
 	var warnings []string
 	for year := on.Year; year <= on.AddDays(longestCount).Year; year++ {
-		if !d.calendar.Known(year) {
-			warnings = append(warnings, fmt.Sprintf("%s/%d.csv is missing: working days of %d are counted by weekends alone",
-				calendarFolder, year, year))
+		lacks := d.calendar.Lacks(year)
+		if len(lacks) == 0 {
+			continue
 		}
+		file := fmt.Sprintf("%s/%d.csv", calendarFolder, year)
+		what := "is missing"
+		if d.calendar.Loaded(year) {
+			what = "lacks " + strings.Join(lacks, "、")
+		}
+		warnings = append(warnings, fmt.Sprintf("%s %s: working days of %d are counted by weekends and fixed days alone", file, what, year))
 	}
 	return warnings
 }

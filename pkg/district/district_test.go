@@ -222,7 +222,7 @@ func TestAMissingCalendarYearIsSaid(t *testing.T) {
 	if got := d.Warnings(on(t, "2026-03-01")); len(got) != 0 {
 		t.Errorf("all is well in March, but: %v", got)
 	}
-	want := []string{"calendar/2027.csv is missing: working days of 2027 are counted by weekends alone"}
+	want := []string{"calendar/2027.csv is missing: working days of 2027 are counted by weekends and fixed days alone"}
 	if diff := cmp.Diff(want, d.Warnings(on(t, "2026-11-24"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -404,3 +404,30 @@ func TestListsCannotBeWrittenThrough(t *testing.T) {
 		t.Error("a caller changed the package for everybody")
 	}
 }
+
+// A clock in working days that reaches into a year whose calendar is not known says so; one in hours, or that ends before, has nothing to say.
+func TestAClockSaysThatItWasCountedWithoutACalendar(t *testing.T) {
+	t.Parallel()
+	d := load(t)
+	for name, tc := range map[string]struct {
+		clock, from string
+		want        bool
+	}{
+		"working days into an unknown year":   {ClockLeadResolve, "2026-12-29", true},
+		"working days within a known year":    {ClockLeadResolve, "2026-03-02", false},
+		"calendar days into an unknown year":  {ClockAssessmentDone, "2026-12-29", false},
+		"hours into an unknown year":          {ClockReportResponse, "2026-12-31", false},
+		"a need's own days into unknown days": {"need.accept", "2026-12-31", true},
+	} {
+		from := on(t, tc.from).Start().Add(12 * time.Hour)
+		due := from.Add(48 * time.Hour)
+		if _, own := d.Clock(tc.clock); own {
+			due = d.Deadline(tc.clock, from)
+		} else {
+			due = calendar.Today(due).End()
+		}
+		if got := d.CountedBlind(tc.clock, from, due); got != tc.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

@@ -24,7 +24,8 @@ func Migrate(ctx context.Context, ownerURL string, migrations fs.FS) error {
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
+	// The runtime's migrations have lower numbers than the services', and a new one comes to databases that have the services' already.
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return fmt.Errorf("postgres: read the migrations: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/clocks"
 	"github.com/lianhu/lianhu/pkg/seal"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 )
@@ -132,6 +133,11 @@ func (t *Table[M]) Decode(destinations []any, keys *seal.Keys) (M, error) {
 		put(m.ProtoReflect(), c, destinations[i])
 	}
 	t.stampEtag(m)
+	if r := m.ProtoReflect(); t.item {
+		fields := r.Descriptor().Fields()
+		since := proto.CloneOf(r.Get(fields.ByName("update_time")).Message().Interface().(*timestamppb.Timestamp))
+		clocks.Adopt(t.standing(r), r.Get(fields.ByName("overdue")).Bool(), since)
+	}
 	return m, nil
 }
 

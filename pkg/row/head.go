@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/clocks"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 )
 
@@ -46,7 +47,7 @@ func (t *Table[M]) Head(m M) Head {
 }
 
 // Stamp sets the version that is about to be written and the business time of the write; the first write sets the
-// creation time as well.
+// creation time as well. Of an item it also completes the clocks and says whether it is overdue: nothing else says so.
 func (t *Table[M]) Stamp(m M, version int64, now time.Time) {
 	r := m.ProtoReflect()
 	fields := r.Descriptor().Fields()
@@ -56,7 +57,10 @@ func (t *Table[M]) Stamp(m M, version int64, now time.Time) {
 		r.Set(created, stamp)
 	}
 	if t.item {
-		t.standing(r).Version = version
+		standing := t.standing(r)
+		standing.Version = version
+		clocks.Stamp(standing, version, now)
+		r.Set(fields.ByName("overdue"), protoreflect.ValueOfBool(clocks.Overdue(standing)))
 	} else {
 		r.Set(fields.ByName("version"), protoreflect.ValueOfInt64(version))
 	}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/internal/specimen"
 	specimenv1 "github.com/lianhu/lianhu/pkg/internal/specimen/v1"
@@ -135,7 +136,8 @@ func TestRowsComeBackAsTheyWere(t *testing.T) {
 		m.AmountFen = rapid.Int64Min(0).Draw(r, "amount")
 		m.Child.Name, m.Officer = word.Draw(r, "child"), nil
 		if rapid.Bool().Draw(r, "closed") {
-			m.Standing.Holder, m.Standing.Deadline, m.Standing.OfferedTo, m.State = "", nil, "", specimenv1.Ticket_STATE_CLOSED
+			custody.Close(m.GetStanding())
+			m.State = specimenv1.Ticket_STATE_CLOSED
 		}
 		if rapid.Bool().Draw(r, "when") {
 			m.Found = &specimenv1.Ticket_FoundTime{FoundTime: timestamppb.New(time.UnixMicro(rapid.Int64Range(0, 1e15).Draw(r, "found")))}

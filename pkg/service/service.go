@@ -171,7 +171,7 @@ func open(ctx context.Context, spec Spec, config Config) (r *Runtime, stop func(
 		stops = append(stops, func() { _ = conn.Close() }) // nothing is lost by a connection that does not close well
 		r.peers[name] = conn
 	}
-	r.Engine = &command.Engine{DB: pool, Keys: keys, Service: spec.Name, Now: time.Now, Constraints: spec.Constraints}
+	r.Engine = &command.Engine{DB: pool, Keys: keys, Service: spec.Name, Now: time.Now, Constraints: spec.Constraints, CalendarIncomplete: r.District.CountedBlind}
 	r.Feed = feed.NewServer(pool, keys, feed.Limits{})
 	return r, stop, nil
 }

@@ -42,10 +42,15 @@ func Notes() *row.Table[*specimenv1.Note] {
 // Source describes the item table.
 func Source() custody.Source { return custody.SourceOf(Tickets(), specimenv1.Ticket_STATE_CLOSED) }
 
-// Ticket makes an open ticket that is held and due.
+// Ticket makes an open ticket that is held, and due if there is a deadline.
 func Ticket(id, number, holder string, deadline *timestamppb.Timestamp) *specimenv1.Ticket {
-	return &specimenv1.Ticket{
-		Standing: &custodyv1.Standing{Id: id, MatterId: id, Holder: holder, Deadline: deadline, Clock: "report.accept"},
+	m := &specimenv1.Ticket{
+		Standing: &custodyv1.Standing{Id: id, MatterId: id},
 		State:    specimenv1.Ticket_STATE_OPEN, Division: "320411101000", Number: number,
 	}
+	custody.Hold(m.GetStanding(), holder)
+	if deadline != nil {
+		custody.Extend(m.GetStanding(), deadline.AsTime(), "report.accept")
+	}
+	return m
 }

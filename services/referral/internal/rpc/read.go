@@ -124,7 +124,8 @@ func (s *Service) GetCustodyHistory(ctx context.Context, q *referralv1.GetCustod
 	if err != nil {
 		return nil, err
 	}
-	return &referralv1.GetCustodyHistoryResponse{Points: points}, nil
+	ran, err := custody.Clocks(ctx, s.Engine.DB, q.GetId())
+	return &referralv1.GetCustodyHistoryResponse{Points: points, Clocks: ran}, err
 }
 
 func (s *Service) seeItem(ctx context.Context, id string) error {

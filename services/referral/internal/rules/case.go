@@ -18,6 +18,7 @@ func Review(d *district.District, c *referralv1.Case, act Act, note string) (str
 		return "", err
 	}
 	c.Reviews = append(c.Reviews, &referralv1.Review{ReviewTime: act.time(), Unit: act.Unit, Officer: act.Officer, Note: note})
+	custody.Meet(c.GetStanding(), d.Lead().Clock)
 	custody.Set(c.GetStanding(), c.GetTownship(), d.Deadline(district.ClockCaseReview, act.Now), district.ClockCaseReview)
 	return Reviewed, nil
 }
@@ -49,9 +50,9 @@ func holding(c *referralv1.Case, act Act, verb string) error {
 // ExpireCase does what a missed review demands: the township gets one more term, then the lead office holds the case, and
 // keeps it until it has reviewed.
 func ExpireCase(d *district.District, c *referralv1.Case, now time.Time) string {
-	c.Overdue = true
 	s := c.GetStanding()
-	if s.GetClock() == district.ClockOverdueReview && s.GetHolder() != d.LeadOffice() {
+	missed := custody.Miss(s, now)
+	if missed.Has(district.ClockOverdueReview) && s.GetHolder() != d.LeadOffice() {
 		toLead(d, s, now)
 		return Escalated
 	}

@@ -54,6 +54,7 @@ func Deliver(d *district.District, r *referralv1.Referral, act Act, result Resul
 	if to == "" {
 		to = r.GetTownship()
 	}
+	custody.Meet(r.GetStanding(), clockDeliver, clockUrgent, d.Lead().Clock)
 	custody.Offer(r.GetStanding(), to, d.Deadline(district.ClockReferralConfirm, act.Now), district.ClockReferralConfirm)
 	return Delivered, nil
 }

@@ -7,22 +7,26 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
 )
 
-// Expire does what a passed deadline demands of an open referral. Overdue stays set from then on: it says that a deadline
-// was missed, not that one is being missed now.
+// Expire marks what is due of an open referral as missed, and does what that demands. A clock that lasts and passes while a unit is asked, or while
+// the lead office still has its own, is marked and moves nothing.
 func Expire(d *district.District, r *referralv1.Referral, now time.Time) string {
-	r.Overdue = true
+	missed := custody.Miss(r.GetStanding(), now)
+	if !missed.Step() && custody.Running(r.GetStanding()) {
+		return Overdue
+	}
 	switch r.GetState() {
 	case referralv1.Referral_STATE_OFFERED:
 		return unanswered(d, r, now)
 	case referralv1.Referral_STATE_ACCEPTED, referralv1.Referral_STATE_IN_PROGRESS:
 		return undelivered(d, r, now)
 	case referralv1.Referral_STATE_DELIVERED:
-		return unconfirmed(d, r, now)
+		return unconfirmed(d, r, missed.Has(district.ClockReferralConfirm), now)
 	default:
-		return stayOverdue(d, r, now)
+		return stayOverdue(d, r.GetStanding(), now)
 	}
 }
 
@@ -48,11 +52,11 @@ func undelivered(d *district.District, r *referralv1.Referral, now time.Time) st
 }
 
 // unconfirmed asks the township after the village, then leaves the matter to the lead office. A township that delivered itself
-// is not asked.
-func unconfirmed(d *district.District, r *referralv1.Referral, now time.Time) string {
+// is not asked. asked says that it was a question that nobody answered.
+func unconfirmed(d *district.District, r *referralv1.Referral, asked bool, now time.Time) string {
 	s := r.GetStanding()
-	if s.GetClock() != district.ClockReferralConfirm {
-		return stayOverdue(d, r, now)
+	if !asked {
+		return stayOverdue(d, s, now)
 	}
 	township := r.GetTownship()
 	if s.GetOfferedTo() == r.GetVillage() && r.GetVillage() != "" && township != r.GetDeliveries()[len(r.GetDeliveries())-1].GetUnit() {
@@ -65,7 +69,7 @@ func unconfirmed(d *district.District, r *referralv1.Referral, now time.Time) st
 
 // stayOverdue is the end of the line: the lead office keeps what it did not resolve, overdue and counted, until its next
 // review.
-func stayOverdue(d *district.District, r *referralv1.Referral, now time.Time) string {
-	custody.Extend(r.GetStanding(), d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)
+func stayOverdue(d *district.District, s *custodyv1.Standing, now time.Time) string {
+	custody.Extend(s, d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)
 	return Overdue
 }

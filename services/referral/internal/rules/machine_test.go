@@ -107,13 +107,13 @@ func silence(rt *rapid.T, r *referralv1.Referral, expire func() string) {
 	if r.GetState() == referralv1.Referral_STATE_CONFIRMED {
 		return
 	}
-	for range 3 {
+	for range 5 {
 		before := r.GetStanding().GetDeadline().AsTime()
 		if expire(); !r.GetStanding().GetDeadline().AsTime().After(before) {
 			rt.Fatal("a passed deadline was not replaced by a later one")
 		}
 	}
 	if r.GetStanding().GetHolder() != lead {
-		rt.Fatalf("three silences and %s still holds in state %s", r.GetStanding().GetHolder(), state(r))
+		rt.Fatalf("five silences and %s still holds in state %s", r.GetStanding().GetHolder(), state(r))
 	}
 }

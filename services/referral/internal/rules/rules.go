@@ -99,11 +99,17 @@ func escalate(d *district.District, r *referralv1.Referral, now time.Time) {
 	toLead(d, r.GetStanding(), now)
 }
 
+// toLead makes the lead office the holder. Its clock runs until somebody takes over: asking one unit after another wins it no time.
 func toLead(d *district.District, s *custodyv1.Standing, now time.Time) {
-	custody.Set(s, d.LeadOffice(), d.Deadline(d.Lead().Clock, now), d.Lead().Clock)
+	custody.Hold(s, d.LeadOffice())
+	custody.Start(s, d.Lead().Clock, now, d.Deadline(d.Lead().Clock, now))
+	if !custody.Running(s) {
+		stayOverdue(d, s, now)
+	}
 }
 
-// toDeliver makes a unit holder until the need's delivery is due.
+// toDeliver makes a unit holder until the need's delivery is due. The first acceptance starts the need's clock; what another unit takes over later,
+// or has to do again, has a clock of its own beside it.
 func toDeliver(d *district.District, r *referralv1.Referral, holder string, now time.Time) {
 	r.State = referralv1.Referral_STATE_ACCEPTED
 	deadline, _ := d.NeedDeadline(r.GetNeed(), district.PhaseDeliver, r.GetUrgent(), now)
@@ -111,7 +117,14 @@ func toDeliver(d *district.District, r *referralv1.Referral, holder string, now 
 	if need, _ := d.Need(r.GetNeed()); r.GetUrgent() && !need.Urgent.Length.IsZero() {
 		clock = clockUrgent
 	}
-	custody.Set(r.GetStanding(), holder, deadline, clock)
+	s := r.GetStanding()
+	custody.Meet(s, d.Lead().Clock)
+	if len(r.GetDeliveries()) > 0 || custody.Outstanding(s, clockDeliver) || custody.Outstanding(s, clockUrgent) {
+		custody.Set(s, holder, deadline, clock)
+		return
+	}
+	custody.Hold(s, holder)
+	custody.Start(s, clock, now, deadline)
 }
 
 func lastOffer(r *referralv1.Referral) *referralv1.Offer {

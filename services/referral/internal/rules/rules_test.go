@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
@@ -145,7 +146,7 @@ func TestDeclineMovesTheOfferToTheFallbackAndThenTheLeadHolds(t *testing.T) {
 	expect(t, r, "OFFERED", township, "justice", "need.accept")
 	must(t, Escalated)(Decline(d, r, by("justice", monday), referralv1.DeclineGrounds_DECLINE_GROUNDS_OTHER, "不在职责内"))
 	expect(t, r, "ESCALATED", lead, "", "lead.resolve")
-	if r.GetOverdue() {
+	if custody.Overdue(r.GetStanding()) {
 		t.Error("nobody missed a deadline")
 	}
 }
@@ -163,8 +164,8 @@ func TestSilenceMovesTheOfferToTheFallbackAndThenTheLeadHolds(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	expect(t, r, "ESCALATED", lead, "", "lead.resolve")
-	if got := Expire(d, r, r.GetStanding().GetDeadline().AsTime()); got != Overdue || !r.GetOverdue() {
-		t.Errorf("got %s, overdue %t", got, r.GetOverdue())
+	if got := Expire(d, r, r.GetStanding().GetDeadline().AsTime()); got != Overdue || !custody.Overdue(r.GetStanding()) {
+		t.Errorf("got %s, overdue %t", got, custody.Overdue(r.GetStanding()))
 	}
 	expect(t, r, "ESCALATED", lead, "", "overdue.review")
 	for _, offer := range r.GetOffers() {

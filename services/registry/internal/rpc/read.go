@@ -23,6 +23,7 @@ func (s *Service) GetChild(ctx context.Context, q *registryv1.GetChildRequest) (
 	if err != nil {
 		return nil, err
 	}
+	rules.Grow(c, s.today())
 	return &registryv1.GetChildResponse{Child: c}, show(ctx, s, s.Tables.Children, f, c)
 }
 
@@ -49,6 +50,9 @@ func (s *Service) FindChild(ctx context.Context, q *registryv1.FindChildRequest)
 // ListChildren implements the contract.
 func (s *Service) ListChildren(ctx context.Context, q *registryv1.ListChildrenRequest) (*registryv1.ListChildrenResponse, error) {
 	filter := store.Filter{Colour: int32(q.GetColour()), Status: int32(q.GetStatus())}
+	if q.GetStatus() == registryv1.StatusCode_STATUS_CODE_LEFT_BEHIND {
+		filter.BornSince = rules.LeftBehindSince(s.today()).String()
+	}
 	if q.GetDivision() != "" {
 		if bad := s.District.CheckFilter("division", q.GetDivision(), s.today()); bad != nil {
 			return nil, bad
@@ -69,6 +73,7 @@ func (s *Service) ListChildren(ctx context.Context, q *registryv1.ListChildrenRe
 	}
 	children, next := pagetoken.Show(page, children, func(c *registryv1.Child) []string { return pagetoken.TimeKey(c.GetCreateTime().AsTime(), c.GetId()) })
 	for _, c := range children {
+		rules.Grow(c, s.today())
 		f, err := s.facts(ctx, c)
 		if err != nil {
 			return nil, err
@@ -198,7 +203,11 @@ func (s *Service) GetCustodyHistory(ctx context.Context, q *registryv1.GetCustod
 		}
 	}
 	points, err := custody.History(ctx, s.Engine.DB, q.GetId())
-	return &registryv1.GetCustodyHistoryResponse{Points: points}, err
+	if err != nil {
+		return nil, err
+	}
+	ran, err := custody.Clocks(ctx, s.Engine.DB, q.GetId())
+	return &registryv1.GetCustodyHistoryResponse{Points: points, Clocks: ran}, err
 }
 
 // GetVersion implements the contract.

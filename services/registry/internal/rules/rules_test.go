@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/clocks"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/idcode"
@@ -112,7 +114,9 @@ func TestAVisitThatDoesNotHappenGoesUpAndComesBackWithTheVisit(t *testing.T) {
 	var holders []string
 	for range 4 {
 		holders = append(holders, p.GetStanding().GetHolder())
-		rules.Expire(d, p, p.GetStanding().GetDeadline().AsTime())
+		due := p.GetStanding().GetDeadline().AsTime()
+		rules.Expire(d, p, due)
+		clocks.Stamp(p.GetStanding(), int64(len(holders)), due)
 	}
 	want := []string{"village/320411101201", "township/320411101000", "civil_affairs", "civil_affairs"}
 	for i, holder := range holders {
@@ -126,10 +130,10 @@ func TestAVisitThatDoesNotHappenGoesUpAndComesBackWithTheVisit(t *testing.T) {
 	if err := visit(registryv1.Visit_WAY_HOME, noon.Add(time.Second)); !fault.Is(err, registryv1.Reason_REASON_TIME_IN_FUTURE) {
 		t.Errorf("a visit in the future: %v", err)
 	}
-	if err := visit(registryv1.Visit_WAY_REMOTE, noon); err != nil || p.GetVisitCount() != 0 || !p.GetOverdue() {
+	if err := visit(registryv1.Visit_WAY_REMOTE, noon); err != nil || p.GetVisitCount() != 0 || !custody.Overdue(p.GetStanding()) {
 		t.Errorf("a call counted as a visit: %v", err)
 	}
-	if err := visit(registryv1.Visit_WAY_HOME, noon); err != nil || p.GetStanding().GetHolder() != want[0] || p.GetOverdue() ||
+	if err := visit(registryv1.Visit_WAY_HOME, noon); err != nil || p.GetStanding().GetHolder() != want[0] || custody.Overdue(p.GetStanding()) ||
 		p.GetStanding().GetClock() != district.ClockVisitYellow {
 		t.Errorf("after the visit: %v, %v", p.GetStanding(), err)
 	}
@@ -159,5 +163,67 @@ func TestEntrustedCareIsBarredUnheardOrUntold(t *testing.T) {
 		if k.reason == nil && err != nil || k.reason != nil && !fault.Is(err, k.reason) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Left behind is who is under sixteen (policy R1.1): a record that was written before the sixteenth birthday is read without the status on that day
+// and after it, and with it the day before.
+func TestNobodyIsLeftBehindFromTheSixteenthBirthdayOn(t *testing.T) {
+	t.Parallel()
+	birthday := calendar.Date{Year: 2026, Month: 3, Day: 4}
+	for days, want := range map[int]registryv1.DerivedStatus_Outcome{
+		-1: registryv1.DerivedStatus_OUTCOME_APPLIES, 0: registryv1.DerivedStatus_OUTCOME_DOES_NOT_APPLY, 400: registryv1.DerivedStatus_OUTCOME_DOES_NOT_APPLY,
+	} {
+		c := child("2010-03-04", registryv1.Registration_REGISTRATION_RURAL, registryv1.ParentState_PARENT_STATE_WORKING_AWAY, registryv1.ParentState_PARENT_STATE_WORKING_AWAY)
+		rules.Derive(c, birthday.AddDays(-100))
+		rules.Grow(c, birthday.AddDays(days))
+		last := c.GetStatuses()[len(c.GetStatuses())-1]
+		if last.GetOutcome() != want || last.GetTo() != "" {
+			t.Errorf("%d days from the birthday: %v", days, c.GetStatuses())
+		}
+		if days >= 0 && (len(c.GetStatuses()) != 2 || last.GetFrom() != birthday.String() || c.GetStatuses()[0].GetTo() != birthday.String()) {
+			t.Errorf("history %v", c.GetStatuses())
+		}
+		if since := rules.LeftBehindSince(birthday.AddDays(days)); (since.String() <= "2010-03-04") != (days < 0) {
+			t.Errorf("%d days from the birthday, who was born since %s is listed", days, since)
+		}
+	}
+}
+
+// Being graded is no visit: a visit that is due sooner stays due, a worse colour brings it forward, and one that was missed stays missed until somebody
+// goes there.
+func TestBeingGradedIsNoVisit(t *testing.T) {
+	t.Parallel()
+	d := load(t)
+	c := child("2016-03-04", registryv1.Registration_REGISTRATION_RURAL, 0, 0)
+	c.Id, c.Colour = "c", personv1.RiskColour_RISK_COLOUR_YELLOW
+	p := rules.OpenPlan(d, "p", c, "m", noon)
+	s := p.GetStanding()
+	clocks.Stamp(s, 1, noon)
+	due := s.GetDeadline().AsTime()
+	grade := func(colour personv1.RiskColour, days int) {
+		c.Colour = colour
+		rules.Grade(d, p, c, noon.AddDate(0, 0, days))
+		s.Version++
+		clocks.Stamp(s, 2+s.GetVersion(), noon.AddDate(0, 0, days))
+		clocks.Forget(s)
+	}
+	if grade(personv1.RiskColour_RISK_COLOUR_GREEN, 3); !s.GetDeadline().AsTime().Equal(due) {
+		t.Errorf("a better colour put the visit off: %v", s)
+	}
+	if grade(personv1.RiskColour_RISK_COLOUR_RED, 4); !s.GetDeadline().AsTime().Before(due) || s.GetClock() != district.ClockVisitRed {
+		t.Errorf("a worse colour did not bring the visit forward: %v", s)
+	}
+	late := s.GetDeadline().AsTime()
+	rules.Expire(d, p, late)
+	clocks.Stamp(s, 9, late)
+	if grade(personv1.RiskColour_RISK_COLOUR_GREEN, 20); !custody.Overdue(s) || s.GetHolder() != "village/320411101201" {
+		t.Errorf("being graded made a missed visit good: %v", s)
+	}
+	if err := rules.Visit(d, p, &registryv1.Visit{Way: registryv1.Visit_WAY_HOME, VisitTime: timestamppb.New(noon.AddDate(0, 0, 21))}, noon.AddDate(0, 0, 21)); err != nil {
+		t.Fatal(err)
+	}
+	if custody.Overdue(s) || s.GetClock() != district.ClockVisitGreen {
+		t.Errorf("visited: %v", s)
 	}
 }

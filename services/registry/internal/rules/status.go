@@ -2,6 +2,7 @@ package rules
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
@@ -37,6 +38,27 @@ func Derive(c *registryv1.Child, today calendar.Date) {
 		Code: registryv1.StatusCode_STATUS_CODE_LEFT_BEHIND, Outcome: outcome, From: today.String(),
 		RuleId: leftBehindRule, RuleVersion: leftBehindVersion, Source: leftBehindSource, Facts: facts,
 	})
+}
+
+// Grow brings the statuses of a record as it was stored up to the day it is read: on the sixteenth birthday nobody is left behind any more,
+// whether something was written that day or not. Only the answer changes.
+func Grow(c *registryv1.Child, today calendar.Date) {
+	birth, err := calendar.ParseDate(c.GetPerson().GetBirthDate())
+	if err != nil {
+		return
+	}
+	birthday := birth.AddMonths(12 * leftBehindBelow)
+	open := slices.ContainsFunc(c.GetStatuses(), func(s *registryv1.DerivedStatus) bool {
+		return s.GetTo() == "" && s.GetOutcome() != registryv1.DerivedStatus_OUTCOME_DOES_NOT_APPLY
+	})
+	if open && !today.Before(birthday) {
+		Derive(c, birthday)
+	}
+}
+
+// LeftBehindSince is the first birth date with which a child can still be left behind on a day.
+func LeftBehindSince(today calendar.Date) calendar.Date {
+	return today.AddMonths(-12 * leftBehindBelow).AddDays(1)
 }
 
 // leftBehind applies the rule. A fact that is not known decides nothing unless another one already excludes the status.

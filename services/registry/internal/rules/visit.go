@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -55,12 +56,32 @@ func OpenPlan(d *district.District, id string, c *registryv1.Child, matter strin
 	return p
 }
 
-// Grade takes over the colour of a new assessment: the next visit is due by the new colour's clock, by the village again.
+// visitClocks are the clocks of a visit; one of them runs at a time.
+var visitClocks = []string{district.ClockVisitRed, district.ClockVisitYellow, district.ClockVisitBlue, district.ClockVisitGreen}
+
+// Grade takes over the colour of a new assessment: the next visit is due by the new colour's clock, by the village again. A visit that is due
+// earlier stays due, and one that was missed stays missed, with a clock of its own for making it up: being graded is no visit.
 func Grade(d *district.District, p *registryv1.VisitPlan, c *registryv1.Child, now time.Time) {
 	p.State, p.Division = registryv1.VisitPlan_STATE_DUE, c.GetDivision()
 	p.Colour, p.AssessmentId = c.GetColour(), c.GetAssessmentId()
-	clock := visitClock(p.GetColour())
-	custody.Set(p.GetStanding(), visitor(d, p.GetDivision(), now), d.Deadline(clock, now), clock)
+	s, clock := p.GetStanding(), visitClock(p.GetColour())
+	due := d.Deadline(clock, now)
+	if overdueVisit(s) {
+		custody.Set(s, visitor(d, p.GetDivision(), now), due, clock)
+		return
+	}
+	if at := s.GetDeadline(); slices.Contains(visitClocks, s.GetClock()) && !at.AsTime().After(due) {
+		custody.Hold(s, visitor(d, p.GetDivision(), now))
+		return
+	}
+	custody.Meet(s, visitClocks...)
+	custody.Hold(s, visitor(d, p.GetDivision(), now))
+	custody.Start(s, clock, now, due)
+}
+
+// overdueVisit reports whether a visit was missed and has not been made up.
+func overdueVisit(s *custodyv1.Standing) bool {
+	return slices.ContainsFunc(visitClocks, func(clock string) bool { return custody.Outstanding(s, clock) }) && custody.Overdue(s)
 }
 
 // Visit records that the child was visited; the next visit is due by the day of the last one, however late that is told. What is not
@@ -88,15 +109,18 @@ func Visit(d *district.District, p *registryv1.VisitPlan, v *registryv1.Visit, n
 	if !next.After(now) {
 		return nil
 	}
-	p.Overdue = false
-	custody.Set(p.GetStanding(), visitor(d, p.GetDivision(), now), next, clock)
+	custody.Meet(p.GetStanding(), visitClocks...)
+	custody.Hold(p.GetStanding(), visitor(d, p.GetDivision(), now))
+	custody.Start(p.GetStanding(), clock, at, next)
 	return nil
 }
 
 // Expire hands a visit that did not happen up: from the village to the township, from there to the lead office, which keeps it.
 func Expire(d *district.District, p *registryv1.VisitPlan, now time.Time) {
-	p.Overdue = true
 	s, township := p.GetStanding(), d.TownshipUnit(d.Responsible(p.GetDivision(), calendar.Today(now)))
+	if custody.Miss(s, now); custody.Running(s) {
+		return
+	}
 	switch s.GetHolder() {
 	case d.LeadOffice():
 		custody.Extend(s, d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)

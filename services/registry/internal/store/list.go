@@ -24,6 +24,8 @@ type Filter struct {
 	Divisions []string
 	// Colour and Status by number.
 	Colour, Status int32
+	// BornSince, YYYY-MM-DD, leaves out who was born before; who has no birth date stays in.
+	BornSince string
 }
 
 // ListChildren gives at most limit children in scope that pass the filter, newest first.
@@ -41,6 +43,9 @@ func (t *Tables) ListChildren(ctx context.Context, q Querier, keys *seal.Keys, s
 	}
 	if f.Status != 0 {
 		and("", f.Status, "::integer = ANY (child.statuses)")
+	}
+	if f.BornSince != "" {
+		and("(child.birth_date IS NULL OR child.birth_date >= ", f.BornSince, "::date)")
 	}
 	return page(ctx, q, keys, t.Children, condition, args, after, limit)
 }

@@ -21,7 +21,11 @@ func (s *Service) GetCustodyHistory(ctx context.Context, q *reliefv1.GetCustodyH
 		return nil, err
 	}
 	points, err := custody.History(ctx, s.Engine.DB, q.GetId())
-	return &reliefv1.GetCustodyHistoryResponse{Points: points}, err
+	if err != nil {
+		return nil, err
+	}
+	ran, err := custody.Clocks(ctx, s.Engine.DB, q.GetId())
+	return &reliefv1.GetCustodyHistoryResponse{Points: points, Clocks: ran}, err
 }
 
 func (s *Service) seeItem(ctx context.Context, id string) error {

@@ -42,7 +42,8 @@ func OpenFor(d *district.District, p district.Programme, id string, r *referralv
 		Division: d.TownshipOf(place), Programme: p.Code, ReferralId: r.GetStanding().GetId(),
 		BeneficiaryKind: reliefv1.BeneficiaryKind_BENEFICIARY_KIND_CHILD, BeneficiaryId: r.GetChildId(), ProvisionalChildId: r.GetProvisionalChildId(),
 	}
-	custody.Set(a.GetStanding(), d.TownshipUnit(place), d.Deadline(p.Clock, now), p.Clock)
+	custody.Hold(a.GetStanding(), d.TownshipUnit(place))
+	custody.Start(a.GetStanding(), p.Clock, now, d.Deadline(p.Clock, now))
 	return a
 }
 
@@ -101,7 +102,8 @@ func Submit(d *district.District, p district.Programme, a *reliefv1.Application,
 	a.SubmitUnit, a.SubmitOfficer, a.SubmitTime = act.Unit, act.Officer, timestamppb.New(act.Now)
 	a.Period = period(a, q.GetPeriod(), act.Now)
 	if a.GetStanding().GetHolder() == "" {
-		custody.Set(a.GetStanding(), d.TownshipUnit(d.Responsible(a.GetDivision(), calendar.Today(act.Now))), d.Deadline(p.Clock, act.Now), p.Clock)
+		custody.Hold(a.GetStanding(), d.TownshipUnit(d.Responsible(a.GetDivision(), calendar.Today(act.Now))))
+		custody.Start(a.GetStanding(), p.Clock, act.Now, d.Deadline(p.Clock, act.Now))
 	}
 	return nil
 }

@@ -37,8 +37,7 @@ func Freeze(d *district.District, id string, payments []*reliefv1.Payment, act A
 		Standing: &custodyv1.Standing{Id: id}, State: reliefv1.Batch_STATE_FROZEN, Division: d.Code(), Programme: payments[0].GetProgramme(),
 		LineCount: int32(len(payments)), PrepareUnit: act.Unit, PrepareOfficer: act.Officer,
 	}
-	deadline := d.Deadline(district.ClockPaymentApprove, act.Now)
-	custody.Set(b.GetStanding(), d.LeadOffice(), deadline, district.ClockPaymentApprove)
+	toApprove(d, b.GetStanding(), act.Now)
 	for i, p := range payments {
 		if p.GetState() != reliefv1.Payment_STATE_APPROVED {
 			return nil, fault.New(reliefv1.Reason_REASON_PAYMENT_NOT_FREE, "the payment does not wait for a batch",
@@ -51,7 +50,7 @@ func Freeze(d *district.District, id string, payments []*reliefv1.Payment, act A
 			return nil, fault.Invalid("payment_ids["+strconv.Itoa(i)+"]", "the payee's name cannot be written for the bank")
 		}
 		p.State, p.BatchId, p.LineNumber = reliefv1.Payment_STATE_FROZEN, id, int32(i+1)
-		custody.Set(p.GetStanding(), d.LeadOffice(), deadline, district.ClockPaymentApprove)
+		toApprove(d, p.GetStanding(), act.Now)
 		b.TotalFen += p.GetAmountFen()
 	}
 	b.Digest = digest(payments)
@@ -93,7 +92,6 @@ func Approve(d *district.District, b *reliefv1.Batch, seen string, act Act) erro
 	b.Approvals = append(b.Approvals, &reliefv1.Approval{Unit: act.Unit, Officer: act.Officer, ApproveTime: timestamppb.New(act.Now), Digest: seen})
 	if len(b.GetApprovals()) == approvals {
 		b.State = reliefv1.Batch_STATE_APPROVED
-		custody.Extend(b.GetStanding(), d.Deadline(district.ClockPaymentApprove, act.Now), district.ClockPaymentApprove)
 	}
 	return nil
 }
@@ -119,9 +117,11 @@ func Export(d *district.District, b *reliefv1.Batch, payments []*reliefv1.Paymen
 		Encoding: d.Bank().Encoding, ExportTime: timestamppb.New(now), PlaceholderLayout: placeholder,
 	}
 	deadline := d.Deadline(district.ClockBankReturn, now)
+	custody.Meet(b.GetStanding(), district.ClockPaymentApprove)
 	custody.Extend(b.GetStanding(), deadline, district.ClockBankReturn)
 	for _, p := range payments {
 		p.State = reliefv1.Payment_STATE_EXPORTED
+		custody.Meet(p.GetStanding(), district.ClockPaymentApprove)
 		custody.Extend(p.GetStanding(), deadline, district.ClockBankReturn)
 	}
 	return content, nil
@@ -138,7 +138,7 @@ func Settle(d *district.District, b *reliefv1.Batch, p *reliefv1.Payment, answer
 		return true
 	}
 	p.State = reliefv1.Payment_STATE_RETURNED
-	custody.Set(p.GetStanding(), d.LeadOffice(), d.Deadline(district.ClockPaymentApprove, now), district.ClockPaymentApprove)
+	toApprove(d, p.GetStanding(), now)
 	b.ReturnedCount++
 	return false
 }
@@ -178,20 +178,33 @@ func Repay(d *district.District, old *reliefv1.Payment, id string, payee *relief
 		Period: old.GetPeriod(), Attempt: old.GetAttempt() + 1, AmountFen: old.GetAmountFen(), Payee: payee, BudgetAccountId: old.GetBudgetAccountId(),
 		ReplacesPaymentId: old.GetStanding().GetId(),
 	}
-	custody.Set(p.GetStanding(), d.LeadOffice(), d.Deadline(district.ClockPaymentApprove, now), district.ClockPaymentApprove)
+	toApprove(d, p.GetStanding(), now)
 	old.State, old.ReplacedByPaymentId = reliefv1.Payment_STATE_REPLACED, id
 	custody.Close(old.GetStanding())
 	return p, nil
 }
 
-// Expire marks an item whose deadline has passed. The township's application goes up to the lead office with its second missed
+// toApprove makes the lead office the holder of money that is to be approved and handed to the bank. The clock runs from the first such
+// moment until the export: freezing, approving and freezing anew win it no time.
+func toApprove(d *district.District, s *custodyv1.Standing, now time.Time) {
+	custody.Hold(s, d.LeadOffice())
+	custody.Start(s, district.ClockPaymentApprove, now, d.Deadline(district.ClockPaymentApprove, now))
+	if !custody.Running(s) {
+		custody.Extend(s, d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)
+	}
+}
+
+// Expire marks what is due of an item as missed. The township's application goes up to the lead office with its second missed
 // deadline; what the lead office holds stays its own and goes on the agenda. It answers what happened.
-func Expire(d *district.District, s *custodyv1.Standing, overdue *bool, now time.Time) string {
-	if *overdue && s.GetHolder() != d.LeadOffice() {
+func Expire(d *district.District, s *custodyv1.Standing, now time.Time) string {
+	earlier := custody.Overdue(s)
+	custody.Miss(s, now)
+	switch {
+	case earlier && s.GetHolder() != d.LeadOffice():
 		custody.Set(s, d.LeadOffice(), d.Deadline(district.ClockLeadResolve, now), district.ClockLeadResolve)
 		return "escalated"
+	case !custody.Running(s):
+		custody.Extend(s, d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)
 	}
-	*overdue = true
-	custody.Extend(s, d.Deadline(district.ClockOverdueReview, now), district.ClockOverdueReview)
 	return "overdue"
 }

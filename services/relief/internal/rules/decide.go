@@ -74,6 +74,7 @@ func Decide(d *district.District, p district.Programme, a *reliefv1.Application,
 	decision.Outcome, decision.AmountFen = reliefv1.Outcome_OUTCOME_APPROVED, a.GetAmountFen()
 	decision.Explanation = fmt.Sprintf("批准：符合%s全部%d项条件（%s）", p.ZH, len(conditions), decision.GetLegalSource())
 	a.State, a.ApprovedFen, a.DecisionId = reliefv1.Application_STATE_APPROVED, a.GetAmountFen(), id
+	custody.Meet(a.GetStanding(), p.Clock)
 	custody.Extend(a.GetStanding(), d.Deadline(district.ClockPaymentApprove, act.Now), district.ClockPaymentApprove)
 	return decision, nil
 }
@@ -180,7 +181,7 @@ func Pay(d *district.District, a *reliefv1.Application, account *reliefv1.Budget
 		ApplicationId: a.GetStanding().GetId(), DecisionId: a.GetDecisionId(), Programme: a.GetProgramme(), BeneficiaryId: a.GetBeneficiaryId(),
 		Period: a.GetPeriod(), Attempt: 1, AmountFen: a.GetApprovedFen(), Payee: a.GetPayee(), BudgetAccountId: account.GetId(),
 	}
-	custody.Set(p.GetStanding(), d.LeadOffice(), d.Deadline(district.ClockPaymentApprove, now), district.ClockPaymentApprove)
+	toApprove(d, p.GetStanding(), now)
 	return p
 }
 

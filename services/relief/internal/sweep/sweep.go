@@ -11,7 +11,6 @@ import (
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/row"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
-	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 	"github.com/lianhu/lianhu/services/relief/internal/rules"
 	"github.com/lianhu/lianhu/services/relief/internal/store"
 )
@@ -20,9 +19,9 @@ import (
 func Expiries(e *command.Engine, d *district.District, t *store.Tables) []custody.Expiry {
 	sources := t.Sources()
 	return []custody.Expiry{
-		{Source: sources[0], Expire: expire(e, d, t.Applications, func(a *reliefv1.Application) *bool { return &a.Overdue })},
-		{Source: sources[1], Expire: expire(e, d, t.Payments, func(p *reliefv1.Payment) *bool { return &p.Overdue })},
-		{Source: sources[2], Expire: expire(e, d, t.Batches, func(b *reliefv1.Batch) *bool { return &b.Overdue })},
+		{Source: sources[0], Expire: expire(e, d, t.Applications)},
+		{Source: sources[1], Expire: expire(e, d, t.Payments)},
+		{Source: sources[2], Expire: expire(e, d, t.Batches)},
 	}
 }
 
@@ -31,14 +30,14 @@ type item interface {
 	GetStanding() *custodyv1.Standing
 }
 
-func expire[M item](e *command.Engine, d *district.District, t *row.Table[M], overdue func(M) *bool) func(context.Context, string, int64) error {
+func expire[M item](e *command.Engine, d *district.District, t *row.Table[M]) func(context.Context, string, int64) error {
 	return func(ctx context.Context, id string, version int64) error {
 		call := custody.ExpiryCall(e.Service, t.Kind, id, version)
 		_, err := command.Update(ctx, e, call, t, id, func(c *command.Change, m M) error {
 			if m.GetStanding().GetVersion() != version || !custody.Due(m.GetStanding(), c.Now) {
 				return custody.ErrNotDue
 			}
-			c.Happened(rules.Expire(d, m.GetStanding(), overdue(m), c.Now))
+			c.Happened(rules.Expire(d, m.GetStanding(), c.Now))
 			return nil
 		}, func(m M) *custodyv1.Standing { return m.GetStanding() })
 		return err

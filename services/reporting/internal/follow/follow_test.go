@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/command"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/feed"
 	"github.com/lianhu/lianhu/pkg/pgtest"
 	"github.com/lianhu/lianhu/pkg/row"
@@ -58,9 +58,10 @@ func newShop(t *testing.T) *shop {
 			return nil, err
 		}
 		assessment := &reportingv1.Assessment{
-			Standing: &custodyv1.Standing{Id: s.assessment, MatterId: s.report, Holder: "township/320411101000", Deadline: timestamppb.New(noon.Add(time.Hour)), Clock: "assessment.handover"},
+			Standing: &custodyv1.Standing{Id: s.assessment, MatterId: s.report},
 			State:    reportingv1.Assessment_STATE_CONCLUDED, ReportId: s.report, ProvisionalChildId: s.child,
 		}
+		custody.Set(assessment.GetStanding(), "township/320411101000", noon.Add(time.Hour), "assessment.handover")
 		if err := command.Insert(c, s.tables.Assessments, assessment, "concluded"); err != nil {
 			return nil, err
 		}

@@ -92,7 +92,7 @@ func newHouseIn(t *testing.T, d *district.District) *house {
 	must(t, func() (err error) { h.authority, err = identity.OpenAuthority(h.dir, trustDomain); return })
 	h.database, h.vault = pgtest.New(t, store.Migrations()), pgtest.Database(t, store.VaultMigrations())
 	h.db = h.database.Open(t)
-	h.engine = &command.Engine{DB: h.db, Keys: h.keys("reporting", 7), Service: "reporting", Now: h.clock, Constraints: store.Constraints(), Repeated: store.CountRepetitions(h.db)}
+	h.engine = &command.Engine{DB: h.db, Keys: h.keys("reporting", 7), Service: "reporting", Now: h.clock, Constraints: store.Constraints(), Repeated: store.CountRepetitions(h.db), CalendarIncomplete: d.CountedBlind}
 	events := feed.NewServer(h.db, h.engine.Keys, feed.Limits{})
 	h.sequencer = feed.NewSequencer(h.db, events.Wake)
 	h.sweeper = custody.NewSweeper(h.db, h.clock, follow.Expiries(h.engine, h.tables, h.district)...)

@@ -223,7 +223,8 @@ func (s *Reads) GetCustodyHistory(ctx context.Context, req *reportingv1.GetCusto
 	if err := caller.See("work.list", facts); err != nil {
 		return nil, err
 	}
-	return &reportingv1.GetCustodyHistoryResponse{Points: points}, nil
+	ran, err := custody.Clocks(ctx, s.Engine.DB, req.GetId())
+	return &reportingv1.GetCustodyHistoryResponse{Points: points, Clocks: ran}, err
 }
 
 // GetVersion implements ReportingReadService.

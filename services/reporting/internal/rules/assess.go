@@ -26,8 +26,9 @@ func RecordAssessment(d *district.District, a *reportingv1.Assessment, by Actor,
 	}
 	first := a.GetState() == reportingv1.Assessment_STATE_OPEN
 	if first || a.GetStanding().GetHolder() != by.Unit {
-		a.State, a.Overdue = reportingv1.Assessment_STATE_IN_PROGRESS, false
-		hold(d, a.Standing, by.Unit, district.ClockAssessmentDone, now)
+		a.State = reportingv1.Assessment_STATE_IN_PROGRESS
+		custody.Meet(a.Standing, district.ClockAssessmentStart)
+		carryOn(d, a.Standing, by.Unit, district.ClockOverdueReview, now)
 	}
 	return nil
 }
@@ -65,7 +66,8 @@ func Conclude(d *district.District, a *reportingv1.Assessment, by Actor, req *re
 		return err
 	}
 	a.Colour, a.Needs, a.Summary, a.ConcludeTime = req.GetColour(), req.GetNeeds(), req.GetSummary(), stamp(now)
-	a.ChildId, a.Overdue = childID, false
+	a.ChildId = childID
+	custody.Meet(a.Standing, district.ClockAssessmentStart, district.ClockAssessmentDone)
 	if len(a.GetNeeds()) == 0 {
 		a.State = reportingv1.Assessment_STATE_CLOSED
 		custody.Close(a.Standing)
@@ -99,7 +101,7 @@ func HandOver(a *reportingv1.Assessment, caseID string) bool {
 	if a.GetState() != reportingv1.Assessment_STATE_CONCLUDED {
 		return false
 	}
-	a.State, a.CaseId, a.Overdue = reportingv1.Assessment_STATE_HANDED_OVER, caseID, false
+	a.State, a.CaseId = reportingv1.Assessment_STATE_HANDED_OVER, caseID
 	custody.Close(a.Standing)
 	return true
 }

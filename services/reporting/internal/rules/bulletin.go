@@ -25,10 +25,12 @@ func IssueBulletin(d *district.District, r *reportingv1.Report, by Actor, id, te
 		ReportId: r.GetStanding().GetId(), ProvisionalChildId: r.GetProvisionalChildId(), ChildId: r.GetChildId(),
 		Measures: done(r), PlacementUnit: placement(r), Text: text, IssueUnit: by.Unit, Township: township,
 	}
-	hold(d, b.Standing, by.Unit, district.ClockBulletin, now)
-	b.Standing.OfferedTo = township
-	r.State, r.BulletinId, r.Overdue = reportingv1.Report_STATE_NOTIFIED, id, false
-	hold(d, r.Standing, by.Unit, district.ClockBulletin, now)
+	b.Standing.Holder = by.Unit
+	offer(d, b.Standing, township, district.ClockBulletin, now)
+	r.State, r.BulletinId = reportingv1.Report_STATE_NOTIFIED, id
+	custody.Meet(r.Standing, district.ClockTownshipNotice)
+	custody.Hold(r.Standing, by.Unit)
+	begin(d, r.Standing, district.ClockBulletin, now)
 	return b, nil
 }
 

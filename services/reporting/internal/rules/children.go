@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
@@ -116,7 +117,9 @@ func assess(d *district.District, r *reportingv1.Report, child *reportingv1.Repo
 		ReportId: r.GetStanding().GetId(), BulletinId: bulletin, ProvisionalChildId: child.GetProvisionalChildId(), ChildId: child.GetChildId(),
 		Township: d.TownshipUnit(d.Responsible(r.GetDivision(), calendar.Today(now))),
 	}
-	hold(d, a.Standing, a.GetTownship(), district.ClockAssessmentStart, now)
+	custody.Hold(a.Standing, a.GetTownship())
+	begin(d, a.Standing, district.ClockAssessmentStart, now)
+	begin(d, a.Standing, district.ClockAssessmentDone, now)
 	return a
 }
 

@@ -11,13 +11,19 @@ import (
 // ExpireReport is what a passed deadline does to a report: the bureau is asked, then the lead office becomes holder without
 // being asked. A report that waits for the township's acknowledgement only becomes overdue: its bulletin goes up by itself.
 func ExpireReport(d *district.District, r *reportingv1.Report, now time.Time) error {
-	if !custody.Due(r.GetStanding(), now) {
+	s := r.GetStanding()
+	missed := custody.Miss(s, now)
+	if len(missed) == 0 {
 		return custody.ErrNotDue
 	}
-	r.Overdue = true
-	s := r.GetStanding()
-	stationSilent := r.GetState() == reportingv1.Report_STATE_TRANSFERRING && s.GetOfferedTo() != Bureau
-	answerTransfer(r, reportingv1.Transfer_OUTCOME_SILENT, "", now)
+	silent := missed.Has(district.ClockReportTransfer)
+	if !missed.Step() && s.GetOfferedTo() != "" && custody.Running(s) {
+		return nil // the law's hour passed while another unit is asked: it is marked, and that unit's own hour goes on
+	}
+	stationSilent := silent && r.GetState() == reportingv1.Report_STATE_TRANSFERRING && s.GetOfferedTo() != Bureau
+	if silent {
+		answerTransfer(r, reportingv1.Transfer_OUTCOME_SILENT, "", now)
+	}
 	switch {
 	case r.GetState() == reportingv1.Report_STATE_NOTIFIED:
 		extend(d, s, district.ClockOverdueReview, now)
@@ -34,10 +40,9 @@ func ExpireReport(d *district.District, r *reportingv1.Report, now time.Time) er
 // ExpireBulletin makes the lead office the holder of a bulletin that the township did not acknowledge; the township is still
 // the one who can.
 func ExpireBulletin(d *district.District, b *reportingv1.Bulletin, now time.Time) error {
-	if !custody.Due(b.GetStanding(), now) {
+	if len(custody.Miss(b.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	b.Overdue = true
 	escalateToLead(d, b.GetStanding(), b.GetTownship(), now)
 	return nil
 }
@@ -45,21 +50,19 @@ func ExpireBulletin(d *district.District, b *reportingv1.Bulletin, now time.Time
 // ExpireAssessment makes the lead office the holder of an assessment the township did not do in time; the township is still
 // the one who can.
 func ExpireAssessment(d *district.District, a *reportingv1.Assessment, now time.Time) error {
-	if !custody.Due(a.GetStanding(), now) {
+	if len(custody.Miss(a.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	a.Overdue = true
 	escalateToLead(d, a.GetStanding(), a.GetTownship(), now)
 	return nil
 }
 
 // ExpireIncident moves an incident up: from the station to the bureau above it, then to the lead office.
 func ExpireIncident(d *district.District, i *reportingv1.Incident, now time.Time) error {
-	if !custody.Due(i.GetStanding(), now) {
+	miss(d, i, now)
+	if len(custody.Miss(i.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	miss(d, i, now)
-	i.Overdue = true
 	s := i.GetStanding()
 	if s.GetHolder() != Bureau && s.GetHolder() != d.LeadOffice() {
 		hold(d, s, Bureau, clockIncidentHandle, now)

@@ -17,6 +17,9 @@ import (
 // Procuratorate is the unit that supervises whether cases are filed (policy R3.7): it is told of every filing.
 const Procuratorate = "procuratorate"
 
+// reviewClocks are the clocks of a review; one of them runs at a time.
+var reviewClocks = []string{clockReviewAdmin, clockReviewAdminComplex, clockReviewCriminal, clockReviewCriminalClues, clockReviewCriminalApproved}
+
 // longer says which kind of case a ground belongs to and the clock it gives.
 var longer = map[reportingv1.Filing_Ground]struct {
 	kind  reportingv1.Filing_Kind
@@ -47,7 +50,8 @@ func OpenFiling(d *district.District, r *reportingv1.Report, by Actor, kind repo
 	if kind == reportingv1.Filing_KIND_CRIMINAL {
 		clock = clockReviewCriminal
 	}
-	hold(d, f.Standing, by.Unit, clock, f.GetAcceptTime().AsTime())
+	custody.Hold(f.Standing, by.Unit)
+	begin(d, f.Standing, clock, f.GetAcceptTime().AsTime())
 	return f, nil
 }
 
@@ -61,9 +65,7 @@ func ExtendFiling(d *district.District, f *reportingv1.Filing, by Actor, req *re
 	}
 	ground := longer[req.GetGround()]
 	deadline := d.Deadline(ground.clock, f.GetAcceptTime().AsTime())
-	// Held by the lead office or overdue, the running deadline is not one of the review; what counts is that the new one lies ahead.
-	reviewClock := f.GetStanding().GetClock() != district.ClockLeadResolve && f.GetStanding().GetClock() != district.ClockOverdueReview
-	if ground.kind != f.GetKind() || !deadline.After(now) || reviewClock && !deadline.After(f.GetStanding().GetDeadline().AsTime()) {
+	if ground.kind != f.GetKind() || !deadline.After(now) || !deadline.After(reviewDue(f)) {
 		code := strings.TrimPrefix(req.GetGround().String(), "GROUND_")
 		return fault.New(reportingv1.Reason_REASON_GROUND_INVALID, "ground: does not fit the case or gives no more time", "field", "ground", "ground", code).
 			Field("ground", "does not fit the case or gives no more time")
@@ -79,9 +81,21 @@ func ExtendFiling(d *district.District, f *reportingv1.Filing, by Actor, req *re
 	f.Extensions = append(f.Extensions, &reportingv1.FilingExtension{
 		Ground: req.GetGround(), Text: req.GetText(), Superior: req.GetSuperior(), Officer: by.Officer, RecordTime: stamp(now),
 	})
-	f.Overdue = false
-	custody.Set(f.Standing, by.Unit, deadline, ground.clock)
+	custody.Meet(f.Standing, reviewClocks...) // one that was missed before stays marked as missed
+	custody.Hold(f.Standing, by.Unit)
+	custody.Start(f.Standing, ground.clock, f.GetAcceptTime().AsTime(), deadline)
 	return nil
+}
+
+// reviewDue is when the review is due by the clock it has now, whether that was missed or not.
+func reviewDue(f *reportingv1.Filing) time.Time {
+	var due time.Time
+	for _, c := range f.GetStanding().GetClocks() {
+		if at := c.GetDueTime().AsTime(); slices.Contains(reviewClocks, c.GetClock()) && at.After(due) {
+			due = at
+		}
+	}
+	return due
 }
 
 // DecideFiling files the case or says why not. From now the reporter is owed an answer (policy R3.5).
@@ -93,8 +107,10 @@ func DecideFiling(d *district.District, f *reportingv1.Filing, by Actor, req *re
 		return officerRequired()
 	}
 	f.State, f.Decision, f.Reasons, f.CaseNumber = reportingv1.Filing_STATE_DECIDED, req.GetDecision(), req.GetReasons(), req.GetCaseNumber()
-	f.DecideOfficer, f.DecideTime, f.Overdue = by.Officer, stamp(now), false
-	hold(d, f.Standing, by.Unit, clockReportFeedback, now)
+	f.DecideOfficer, f.DecideTime = by.Officer, stamp(now)
+	custody.Meet(f.Standing, reviewClocks...)
+	custody.Hold(f.Standing, by.Unit)
+	begin(d, f.Standing, clockReportFeedback, now)
 	return nil
 }
 
@@ -103,7 +119,7 @@ func GiveFeedback(f *reportingv1.Filing, by Actor, now time.Time) error {
 	if f.GetState() != reportingv1.Filing_STATE_DECIDED || !concerns(f.GetStanding(), by) {
 		return fault.StateForbids(row.StateName(f.ProtoReflect()), "giveFeedback")
 	}
-	f.State, f.FeedbackTime, f.Overdue = reportingv1.Filing_STATE_CLOSED, stamp(now), false
+	f.State, f.FeedbackTime = reportingv1.Filing_STATE_CLOSED, stamp(now)
 	custody.Close(f.Standing)
 	return nil
 }
@@ -130,10 +146,9 @@ func CorrectFiling(f *reportingv1.Filing, by Actor, req *reportingv1.CorrectFili
 
 // ExpireFiling moves a review or an answer that is late up: to the bureau, then to the lead office.
 func ExpireFiling(d *district.District, f *reportingv1.Filing, now time.Time) error {
-	if !custody.Due(f.GetStanding(), now) {
+	if len(custody.Miss(f.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	f.Overdue = true
 	goUp(d, f.GetStanding(), district.ClockOverdueReview, now)
 	return nil
 }

@@ -129,11 +129,12 @@ func settle(d *district.District, i *reportingv1.Incident, now time.Time) string
 	}
 	if i.GetState() == reportingv1.Incident_STATE_OPEN {
 		if before != i.GetState() || moved {
-			i.Overdue = false
-			hold(d, i.Standing, handler(d, i.GetDivision()), clockIncidentHandle, now)
+			if before != i.GetState() {
+				begin(d, i.Standing, clockIncidentHandle, now)
+			}
+			carryOn(d, i.Standing, handler(d, i.GetDivision()), clockIncidentHandle, now)
 		}
 	} else {
-		i.Overdue = false
 		custody.Close(i.Standing)
 	}
 	switch {

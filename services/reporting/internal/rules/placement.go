@@ -34,8 +34,8 @@ func RequestPlacement(d *district.District, r *reportingv1.Report, by Actor, req
 		ReportId: r.GetStanding().GetId(), ProvisionalChildId: child, Kind: req.GetKind(), Text: req.GetText(),
 		RequestUnit: by.Unit, MeasureId: measureID,
 	}
-	hold(d, p.Standing, by.Unit, clockPlacementAccept, now)
-	p.Standing.OfferedTo = Carer
+	p.Standing.Holder = by.Unit
+	offer(d, p.Standing, Carer, clockPlacementAccept, now)
 	return p, nil
 }
 
@@ -47,7 +47,7 @@ func AcceptPlacement(d *district.District, p *reportingv1.Placement, r *reportin
 	if err := checkUnit(d, "care_unit", careUnit, now); err != nil {
 		return err
 	}
-	p.State, p.CareUnit, p.AcceptTime, p.Overdue = reportingv1.Placement_STATE_PLACED, careUnit, stamp(now), false
+	p.State, p.CareUnit, p.AcceptTime = reportingv1.Placement_STATE_PLACED, careUnit, stamp(now)
 	hold(d, p.Standing, by.Unit, clockPlacementReview, now)
 	for _, m := range r.GetMeasures() {
 		if m.GetId() == p.GetMeasureId() {
@@ -62,7 +62,7 @@ func DeclinePlacement(p *reportingv1.Placement, r *reportingv1.Report, by Actor,
 	if err := placing(p, by, "declinePlacement", reportingv1.Placement_STATE_REQUESTED); err != nil {
 		return err
 	}
-	p.State, p.DeclineText, p.EndTime, p.Overdue = reportingv1.Placement_STATE_DECLINED, text, stamp(now), false
+	p.State, p.DeclineText, p.EndTime = reportingv1.Placement_STATE_DECLINED, text, stamp(now)
 	custody.Close(p.Standing)
 	for _, m := range r.GetMeasures() {
 		if m.GetId() == p.GetMeasureId() && m.GetStrikeTime() == nil {
@@ -77,17 +77,16 @@ func EndPlacement(p *reportingv1.Placement, by Actor, end reportingv1.Placement_
 	if err := placing(p, by, "endPlacement", reportingv1.Placement_STATE_PLACED); err != nil {
 		return err
 	}
-	p.State, p.End, p.EndText, p.EndTime, p.Overdue = reportingv1.Placement_STATE_ENDED, end, text, stamp(now), false
+	p.State, p.End, p.EndText, p.EndTime = reportingv1.Placement_STATE_ENDED, end, text, stamp(now)
 	custody.Close(p.Standing)
 	return nil
 }
 
 // ExpirePlacement makes the lead office the holder of what civil affairs did not answer; a care that is due for review only becomes overdue.
 func ExpirePlacement(d *district.District, p *reportingv1.Placement, now time.Time) error {
-	if !custody.Due(p.GetStanding(), now) {
+	if len(custody.Miss(p.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	p.Overdue = true
 	if p.GetState() == reportingv1.Placement_STATE_PLACED {
 		extend(d, p.Standing, district.ClockOverdueReview, now)
 		return nil

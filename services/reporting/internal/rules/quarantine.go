@@ -26,10 +26,9 @@ func Quarantine(d *district.District, id string, u Update, cause reportingv1.Qua
 
 // ExpireQuarantined marks a quarantined update that the operator left lying; it stays the operator's.
 func ExpireQuarantined(d *district.District, q *reportingv1.QuarantinedUpdate, now time.Time) error {
-	if !custody.Due(q.GetStanding(), now) {
+	if len(custody.Miss(q.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	q.Overdue = true
 	extend(d, q.GetStanding(), district.ClockUpdateQuarantined, now)
 	return nil
 }

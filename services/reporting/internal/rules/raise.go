@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/row"
@@ -55,7 +56,8 @@ func RaiseReport(d *district.District, i *reportingv1.Incident, by Actor, req *r
 		AcceptTime:    stamp(now),
 	}
 	children := enter(d, report, req.GetChildren(), id, now)
-	hold(d, report.Standing, by.Unit, district.ClockReportResponse, now)
+	custody.Hold(report.Standing, by.Unit)
+	begin(d, report.Standing, district.ClockReportResponse, now)
 	i.Links = append(i.Links, &reportingv1.IncidentLink{ReportId: report.GetStanding().GetId(), Text: raisedText, Unit: by.Unit, Officer: by.Officer, LinkTime: stamp(now)})
 	settle(d, i, now)
 	return report, children, nil

@@ -7,31 +7,36 @@ import (
 	"time"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
-// Accept makes the actor's unit the holder of a report it holds unaccepted or is offered.
+// Accept makes the actor's unit the holder of a report it holds unaccepted or is offered. The first acceptance (受理) starts the response, once and
+// for all: a further one is of another unit and wins no time.
 func Accept(d *district.District, r *reportingv1.Report, by Actor, now time.Time) error {
 	offered := by.Unit != "" && r.GetStanding().GetOfferedTo() == by.Unit
 	own := r.GetState() == reportingv1.Report_STATE_SUBMITTED && r.GetStanding().GetHolder() == by.Unit
 	if !offered && !own {
 		return forbid(r, "accept")
 	}
-	clock := district.ClockReportResponse
 	switch r.GetState() {
 	case reportingv1.Report_STATE_SUBMITTED, reportingv1.Report_STATE_TRANSFERRING, reportingv1.Report_STATE_RESPONDING:
 		r.State = reportingv1.Report_STATE_RESPONDING
 	case reportingv1.Report_STATE_RESPONSE_CLOSED:
-		clock = district.ClockTownshipNotice
 	default:
 		return forbid(r, "accept")
 	}
 	answerTransfer(r, reportingv1.Transfer_OUTCOME_ACCEPTED, "", now)
+	if r.GetAcceptTime() != nil {
+		carryOn(d, r.Standing, by.Unit, clockResponseMeasures, now)
+		return nil
+	}
 	r.AcceptTime = stamp(now)
-	r.Overdue = false
-	hold(d, r.Standing, by.Unit, clock, now)
+	custody.Meet(r.Standing, district.ClockReportAccept)
+	custody.Hold(r.Standing, by.Unit)
+	begin(d, r.Standing, district.ClockReportResponse, now)
 	return nil
 }
 
@@ -70,12 +75,12 @@ func askBureau(d *district.District, r *reportingv1.Report, now time.Time) {
 		offerTo(d, r, Bureau, "", now)
 		return
 	}
-	clock := district.ClockReportAccept
+	clock := district.ClockReportTransfer
 	r.State = reportingv1.Report_STATE_SUBMITTED
 	if r.GetAcceptTime() != nil {
-		clock, r.State = district.ClockReportResponse, reportingv1.Report_STATE_RESPONDING
+		clock, r.State = clockResponseMeasures, reportingv1.Report_STATE_RESPONDING
 	}
-	hold(d, r.Standing, Bureau, clock, now)
+	carryOn(d, r.Standing, Bureau, clock, now)
 }
 
 // offerTo writes an offer into report and history.
@@ -109,7 +114,7 @@ func AddSituation(d *district.District, r *reportingv1.Report, by Actor, code, t
 	}
 	r.Situations = append(r.Situations, code)
 	r.Narrative += fmt.Sprintf("\n[%s %s %s] %s", now.In(calendar.Zone()).Format("2006-01-02 15:04"), by.Unit, code, text)
-	// More to do earns more time, but never takes any away. An offer's deadline stays: it is somebody else's.
+	// More to do has a clock of its own beside the response's. An offer's clock stays: it is somebody else's.
 	longer := d.Deadline(clockResponseMeasures, now)
 	if r.GetState() == reportingv1.Report_STATE_RESPONDING && r.GetStanding().GetOfferedTo() == "" && longer.After(r.GetStanding().GetDeadline().AsTime()) {
 		extend(d, r.Standing, clockResponseMeasures, now)
@@ -241,8 +246,9 @@ func CloseResponse(d *district.District, r *reportingv1.Report, by Actor, noChil
 	}
 	r.State = reportingv1.Report_STATE_RESPONSE_CLOSED
 	r.ResponseCloseTime = stamp(now)
-	r.Overdue = false
-	hold(d, r.Standing, by.Unit, district.ClockTownshipNotice, now)
+	custody.Meet(r.Standing, district.ClockReportResponse)
+	custody.Hold(r.Standing, by.Unit)
+	begin(d, r.Standing, district.ClockTownshipNotice, now)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/fault"
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
@@ -101,8 +102,11 @@ func TestASituationFoundByPoliceAsksForMoreMeasuresAndGivesTime(t *testing.T) {
 	if err := rules.AddSituation(d, r, by, "PARENT_UNREACHABLE", "电话无人接听", later); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.GetStanding(); s.GetClock() != "response.measures" || !s.GetDeadline().AsTime().Equal(later.Add(24*time.Hour)) {
-		t.Errorf("standing %v", s)
+	if s := r.GetStanding(); s.GetClock() != "report.response" || !s.GetDeadline().AsTime().Equal(noon.Add(24*time.Hour)) {
+		t.Errorf("more to do put the response off: %v", s)
+	}
+	if c := clockOf(r.GetStanding(), "response.measures"); !c.GetDueTime().AsTime().Equal(later.Add(24 * time.Hour)) {
+		t.Errorf("more to do has no time of its own: %v", c)
 	}
 	if len(rules.Groups(d, r)) != 5 {
 		t.Errorf("%d groups, want 5", len(rules.Groups(d, r)))
@@ -135,18 +139,24 @@ func TestWhoHoldsATransferredReport(t *testing.T) {
 	}
 	const transferring, submitted, running = reportingv1.Report_STATE_TRANSFERRING, reportingv1.Report_STATE_SUBMITTED, reportingv1.Report_STATE_RESPONDING
 	now := noon
-	step("transfer", rules.Transfer(d, r, rules.Actor{Unit: station}, other, "不属本辖区", now), station, other, "report.transfer", transferring)
-	step("decline", rules.Decline(d, r, rules.Actor{Unit: other}, "亦非本辖区", now), station, rules.Bureau, "report.transfer", transferring)
+	step("transfer", rules.Transfer(d, r, rules.Actor{Unit: station}, other, "不属本辖区", now), station, other, "report.accept", transferring)
+	step("decline", rules.Decline(d, r, rules.Actor{Unit: other}, "亦非本辖区", now), station, rules.Bureau, "report.accept", transferring)
 	before := proto.CloneOf(r)
 	refused(t, rules.Decline(d, r, rules.Actor{Unit: rules.Bureau}, "不收", now), reportingv1.Reason_REASON_BUREAU_CANNOT_DECLINE, before, r)
 	refused(t, rules.Accept(d, r, rules.Actor{Unit: station}, now), faultv1.Reason_REASON_STATE_FORBIDS, before, r)
 	now = r.GetStanding().GetDeadline().AsTime()
+	step("the hour of acceptance passes", rules.ExpireReport(d, r, now), station, rules.Bureau, "report.transfer", transferring)
+	if c := clockOf(r.GetStanding(), "report.accept"); c.GetState() != custodyv1.Clock_STATE_MISSED || c.GetUnit() != station {
+		t.Errorf("the missed hour: %v", c)
+	}
+	now = r.GetStanding().GetDeadline().AsTime()
 	step("the bureau is silent", rules.ExpireReport(d, r, now), lead, rules.Bureau, "lead.resolve", transferring)
 	now = r.GetStanding().GetDeadline().AsTime()
 	step("the lead office is silent", rules.ExpireReport(d, r, now), lead, rules.Bureau, "overdue.review", transferring)
-	if !r.GetOverdue() {
+	if !custody.Overdue(r.GetStanding()) {
 		t.Error("not marked overdue")
 	}
+	written(r.GetStanding(), now)
 	step("accept", rules.Accept(d, r, rules.Actor{Unit: rules.Bureau}, now), rules.Bureau, "", "report.response", running)
 	step("the bureau hands on", rules.Transfer(d, r, rules.Actor{Unit: rules.Bureau}, other, "交办", now), rules.Bureau, other, "report.transfer", transferring)
 	now = r.GetStanding().GetDeadline().AsTime()

@@ -70,7 +70,7 @@ func CheckDistrict(d *district.District) error {
 
 func stamp(t time.Time) *timestamppb.Timestamp { return timestamppb.New(t) }
 
-// hold makes a unit the holder under a clock that starts now.
+// hold makes a unit the holder under the clock of a step, which starts now.
 func hold(d *district.District, s *custodyv1.Standing, unit, clock string, now time.Time) {
 	custody.Set(s, unit, d.Deadline(clock, now), clock)
 }
@@ -85,6 +85,20 @@ func extend(d *district.District, s *custodyv1.Standing, clock string, now time.
 	custody.Extend(s, d.Deadline(clock, now), clock)
 }
 
+// carryOn makes a unit the holder of what it takes over. The law's clocks go on as they are; where none runs any more, because it was missed, the
+// clock of the step keeps the item from lying.
+func carryOn(d *district.District, s *custodyv1.Standing, unit, step string, now time.Time) {
+	custody.Hold(s, unit)
+	if !custody.Running(s) {
+		extend(d, s, step, now)
+	}
+}
+
+// begin starts a clock of the law that runs from an event, whoever holds the item until its act.
+func begin(d *district.District, s *custodyv1.Standing, clock string, event time.Time) {
+	custody.Start(s, clock, event, d.Deadline(clock, event))
+}
+
 // forbid is the refusal of a verb in the state the report is in.
 func forbid(r *reportingv1.Report, verb string) error {
 	return fault.StateForbids(row.StateName(r.ProtoReflect()), verb)
@@ -94,7 +108,9 @@ func forbid(r *reportingv1.Report, verb string) error {
 // holds the item, the item stays its own and is looked at again and again.
 func escalateToLead(d *district.District, s *custodyv1.Standing, responsible string, now time.Time) {
 	if s.GetHolder() == d.LeadOffice() {
-		extend(d, s, district.ClockOverdueReview, now)
+		if !custody.Running(s) {
+			extend(d, s, district.ClockOverdueReview, now)
+		}
 		return
 	}
 	hold(d, s, d.LeadOffice(), district.ClockLeadResolve, now)

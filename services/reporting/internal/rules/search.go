@@ -48,7 +48,6 @@ func RecordSearch(d *district.District, s *reportingv1.Search, by Actor, text st
 		return err
 	}
 	s.Steps = append(s.Steps, &reportingv1.SearchStep{Text: text, Unit: by.Unit, Officer: by.Officer, RecordTime: stamp(now)})
-	s.Overdue = false
 	hold(d, s.Standing, by.Unit, clockMissingSearch, now)
 	return nil
 }
@@ -70,17 +69,16 @@ func EndSearch(s *reportingv1.Search, by Actor, req *reportingv1.EndSearchReques
 		}
 	}
 	s.State, s.Outcome, s.OutcomeText = reportingv1.Search_STATE_ENDED, req.GetOutcome(), req.GetText()
-	s.FoundTime, s.EndTime, s.Overdue = req.GetFoundTime(), stamp(now), false
+	s.FoundTime, s.EndTime = req.GetFoundTime(), stamp(now)
 	custody.Close(s.Standing)
 	return nil
 }
 
 // ExpireSearch moves a search that nobody reports on up: to the bureau, then to the lead office. Whoever searched still can.
 func ExpireSearch(d *district.District, s *reportingv1.Search, now time.Time) error {
-	if !custody.Due(s.GetStanding(), now) {
+	if len(custody.Miss(s.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	s.Overdue = true
 	goUp(d, s.GetStanding(), clockMissingSearch, now)
 	return nil
 }

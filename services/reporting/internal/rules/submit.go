@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
@@ -67,7 +68,8 @@ func NewReport(d *district.District, req *reportingv1.SubmitReportRequest, id fu
 		Narrative:     req.GetNarrative(),
 	}
 	children := enter(d, report, described(req), id, now)
-	hold(d, report.Standing, d.StationFor(report.Division), district.ClockReportAccept, now)
+	custody.Hold(report.Standing, d.StationFor(report.Division))
+	begin(d, report.Standing, district.ClockReportAccept, now)
 	return report, children
 }
 

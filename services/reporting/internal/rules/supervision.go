@@ -34,7 +34,7 @@ func StateReasons(d *district.District, s *reportingv1.Supervision, by Actor, te
 	if err := supervised(s, by, "stateReasons", reportingv1.Supervision_STATE_REASONS_ASKED); err != nil {
 		return err
 	}
-	s.State, s.Overdue = reportingv1.Supervision_STATE_REASONS_STATED, false
+	s.State = reportingv1.Supervision_STATE_REASONS_STATED
 	step(s, by, reportingv1.SupervisionStep_KIND_STATE_REASONS, text, now)
 	hold(d, s.Standing, Procuratorate, clockFilingJudge, now)
 	return nil
@@ -45,7 +45,7 @@ func AcceptReasons(s *reportingv1.Supervision, by Actor, text string, now time.T
 	if err := supervised(s, by, "acceptReasons", reportingv1.Supervision_STATE_REASONS_STATED); err != nil {
 		return err
 	}
-	s.State, s.Overdue = reportingv1.Supervision_STATE_REASONS_ACCEPTED, false
+	s.State = reportingv1.Supervision_STATE_REASONS_ACCEPTED
 	step(s, by, reportingv1.SupervisionStep_KIND_ACCEPT_REASONS, text, now)
 	custody.Close(s.Standing)
 	return nil
@@ -53,7 +53,7 @@ func AcceptReasons(s *reportingv1.Supervision, by Actor, text string, now time.T
 
 // OrderFiling tells police to file. Police who were asked and stayed silent past the deadline have given no reasons that could stand.
 func OrderFiling(d *district.District, s *reportingv1.Supervision, by Actor, text string, now time.Time) error {
-	silent := s.GetState() == reportingv1.Supervision_STATE_REASONS_ASKED && s.GetOverdue() && by.Unit == Procuratorate
+	silent := s.GetState() == reportingv1.Supervision_STATE_REASONS_ASKED && custody.Overdue(s.GetStanding()) && by.Unit == Procuratorate
 	if !silent {
 		if err := supervised(s, by, "orderFiling", reportingv1.Supervision_STATE_REASONS_STATED); err != nil {
 			return err
@@ -62,7 +62,7 @@ func OrderFiling(d *district.District, s *reportingv1.Supervision, by Actor, tex
 	if by.Officer == "" {
 		return officerRequired()
 	}
-	s.State, s.Overdue = reportingv1.Supervision_STATE_FILING_ORDERED, false
+	s.State = reportingv1.Supervision_STATE_FILING_ORDERED
 	step(s, by, reportingv1.SupervisionStep_KIND_ORDER_FILING, text, now)
 	hold(d, s.Standing, s.GetPoliceUnit(), clockFilingOrder, now)
 	return nil
@@ -73,25 +73,26 @@ func FileAsOrdered(d *district.District, s *reportingv1.Supervision, f *reportin
 	if err := supervised(s, by, "fileAsOrdered", reportingv1.Supervision_STATE_FILING_ORDERED); err != nil {
 		return err
 	}
-	s.State, s.Overdue = reportingv1.Supervision_STATE_FILED, false
+	s.State = reportingv1.Supervision_STATE_FILED
 	step(s, by, reportingv1.SupervisionStep_KIND_FILE, req.GetReasons(), now)
 	custody.Close(s.Standing)
 	f.EarlierDecisions = append(f.EarlierDecisions, &reportingv1.FilingDecision{
 		Decision: f.GetDecision(), Reasons: f.GetReasons(), DecideOfficer: f.GetDecideOfficer(), DecideTime: f.GetDecideTime(), FeedbackTime: f.GetFeedbackTime(),
 	})
 	f.State, f.Decision, f.Reasons, f.CaseNumber = reportingv1.Filing_STATE_DECIDED, reportingv1.Filing_DECISION_FILED, req.GetReasons(), req.GetCaseNumber()
-	f.DecideOfficer, f.DecideTime, f.FeedbackTime, f.Overdue = by.Officer, stamp(now), nil, false
-	hold(d, f.Standing, by.Unit, clockReportFeedback, now)
+	f.DecideOfficer, f.DecideTime, f.FeedbackTime = by.Officer, stamp(now), nil
+	custody.Meet(f.Standing, clockReportFeedback) // the answer to what was decided before is overtaken
+	custody.Hold(f.Standing, by.Unit)
+	begin(d, f.Standing, clockReportFeedback, now)
 	return nil
 }
 
 // ExpireSupervision moves what police owe the procuratorate up: to the bureau, then to the lead office. What the procuratorate has to judge
 // becomes overdue and stays the procuratorate's: nobody can judge in its place.
 func ExpireSupervision(d *district.District, s *reportingv1.Supervision, now time.Time) error {
-	if !custody.Due(s.GetStanding(), now) {
+	if len(custody.Miss(s.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	s.Overdue = true
 	if s.GetState() == reportingv1.Supervision_STATE_REASONS_STATED {
 		extend(d, s.Standing, district.ClockOverdueReview, now)
 		return nil

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
+	"github.com/lianhu/lianhu/pkg/custody"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
@@ -61,7 +62,7 @@ func TestReasonsAreAskedStatedJudgedAndTheCaseIsFiled(t *testing.T) {
 		t.Fatal(err)
 	}
 	stands(t, "stated", s.GetStanding(), rules.Procuratorate, "", "filing.judge")
-	if err := rules.ExpireSupervision(d, s, s.GetStanding().GetDeadline().AsTime()); err != nil || !s.GetOverdue() {
+	if err := rules.ExpireSupervision(d, s, s.GetStanding().GetDeadline().AsTime()); err != nil || !custody.Overdue(s.GetStanding()) {
 		t.Fatalf("%v, %v", s, err)
 	}
 	stands(t, "not judged in time", s.GetStanding(), rules.Procuratorate, "", "overdue.review")

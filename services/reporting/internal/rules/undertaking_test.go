@@ -62,6 +62,7 @@ func TestASearchStartsAtOnceAndEndsWithAnOutcomeOnly(t *testing.T) {
 		stands(t, "silence", s.GetStanding(), up.holder, up.offeredTo, up.clock)
 	}
 	later := noon.Add(72 * time.Hour)
+	written(s.GetStanding(), later)
 	found := &reportingv1.EndSearchRequest{Outcome: reportingv1.Search_OUTCOME_FOUND_SAFE, FoundTime: timestamppb.New(later), Text: "外婆家"}
 	was := proto.CloneOf(s)
 	refused(t, rules.RecordSearch(d, s, rules.Actor{Unit: other}, "x", later), faultv1.Reason_REASON_STATE_FORBIDS, was, s)
@@ -80,13 +81,13 @@ func TestASearchStartsAtOnceAndEndsWithAnOutcomeOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	stands(t, "the bureau reports", s.GetStanding(), rules.Bureau, "", "missing.search")
-	if s.GetOverdue() {
+	if custody.Overdue(s.GetStanding()) {
 		t.Error("somebody reports, and the search is still overdue")
 	}
 	if err := rules.EndSearch(s, rules.Actor{Unit: rules.Bureau}, found, later); err != nil {
 		t.Fatal(err)
 	}
-	if s.GetStanding().GetHolder() != "" || s.GetOutcome() != found.GetOutcome() || len(s.GetSteps()) != 1 || s.GetOverdue() {
+	if s.GetStanding().GetHolder() != "" || s.GetOutcome() != found.GetOutcome() || len(s.GetSteps()) != 1 || custody.Overdue(s.GetStanding()) {
 		t.Errorf("ended: %v", s)
 	}
 	was = proto.CloneOf(s)
@@ -148,7 +149,7 @@ func TestAPlacementCountsOnceCivilAffairsHasAccepted(t *testing.T) {
 		t.Errorf("accepted, and %v is missing: %v", missing, r.GetMeasures())
 	}
 	review := p.GetStanding().GetDeadline().AsTime()
-	if err := rules.ExpirePlacement(d, p, review); err != nil || !p.GetOverdue() || p.GetState() != reportingv1.Placement_STATE_PLACED {
+	if err := rules.ExpirePlacement(d, p, review); err != nil || !custody.Overdue(p.GetStanding()) || p.GetState() != reportingv1.Placement_STATE_PLACED {
 		t.Errorf("a year on: %v, %v", err, p)
 	}
 	if err := rules.EndPlacement(p, carer, reportingv1.Placement_END_RETURNED, "评估后送回", review); err != nil || p.GetStanding().GetHolder() != "" {

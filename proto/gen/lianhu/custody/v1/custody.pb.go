@@ -134,6 +134,67 @@ func (RepairGrounds) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{1}
 }
 
+// How a clock stands.
+type Clock_State int32
+
+const (
+	// Not set.
+	Clock_STATE_UNSPECIFIED Clock_State = 0
+	// It runs; nothing is late.
+	Clock_STATE_RUNNING Clock_State = 1
+	// The act came in time, or what the clock ran for fell away before it was due: an offer was answered, a step was overtaken.
+	Clock_STATE_MET Clock_State = 2
+	// The due time passed, and the act is still outstanding. The item is overdue as long as it has such a clock.
+	Clock_STATE_MISSED Clock_State = 3
+	// The due time passed before the act came, or before the step was overtaken; nothing is outstanding any more.
+	Clock_STATE_ENDED_LATE Clock_State = 4
+)
+
+// Enum value maps for Clock_State.
+var (
+	Clock_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_RUNNING",
+		2: "STATE_MET",
+		3: "STATE_MISSED",
+		4: "STATE_ENDED_LATE",
+	}
+	Clock_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_RUNNING":     1,
+		"STATE_MET":         2,
+		"STATE_MISSED":      3,
+		"STATE_ENDED_LATE":  4,
+	}
+)
+
+func (x Clock_State) Enum() *Clock_State {
+	p := new(Clock_State)
+	*p = x
+	return p
+}
+
+func (x Clock_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Clock_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_custody_v1_custody_proto_enumTypes[2].Descriptor()
+}
+
+func (Clock_State) Type() protoreflect.EnumType {
+	return &file_lianhu_custody_v1_custody_proto_enumTypes[2]
+}
+
+func (x Clock_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Clock_State.Descriptor instead.
+func (Clock_State) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // Standing is what every mutation answers and every item carries: where the item stands right now. Nothing in it
 // is above INTERNAL.
 type Standing struct {
@@ -150,10 +211,13 @@ type Standing struct {
 	Holder string `protobuf:"bytes,5,opt,name=holder,proto3" json:"holder,omitempty"`
 	// Unit the item is offered to (待接收单位); the holder stays accountable until it accepts. Empty without an offer.
 	OfferedTo string `protobuf:"bytes,6,opt,name=offered_to,json=offeredTo,proto3" json:"offered_to,omitempty"`
-	// Next deadline (时限). Absent only when the item is closed.
+	// Next deadline (时限): the due time of the earliest clock that runs. Absent only when the item is closed.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// Id of the clock that set the deadline, for example `report.accept`; see the registry's clock reference data.
-	Clock         string `protobuf:"bytes,8,opt,name=clock,proto3" json:"clock,omitempty"`
+	Clock string `protobuf:"bytes,8,opt,name=clock,proto3" json:"clock,omitempty"`
+	// The clocks that something is still owed under: those that run, and those that were missed and whose act is outstanding. Work lists
+	// leave them out. All that ever ran are in the custody history.
+	Clocks        []*Clock `protobuf:"bytes,9,rep,name=clocks,proto3" json:"clocks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -244,6 +308,147 @@ func (x *Standing) GetClock() string {
 	return ""
 }
 
+func (x *Standing) GetClocks() []*Clock {
+	if x != nil {
+		return x.Clocks
+	}
+	return nil
+}
+
+// Clock is one running of a clock of one item (计时). An item may have several at once: the law's, which runs from the law's event until
+// its own act, whoever holds the item meanwhile; and that of the present step - an offer, an extension, a review - which runs beside it.
+// A transfer, an extension or a second acceptance adds a clock; none ever moves the start or the due time of one that runs. When the due time
+// comes first, the clock is missed (逾期), once, and stays marked so for ever; the next clock is then named in the same change.
+type Clock struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the clock, for example `report.response`; see the registry's clock reference data for its length and source. `custody.earlier`
+	// stands for a deadline that was missed before clocks were kept one by one.
+	Clock string `protobuf:"bytes,1,opt,name=clock,proto3" json:"clock,omitempty"`
+	// How it stands.
+	State Clock_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.custody.v1.Clock_State" json:"state,omitempty"`
+	// True for a clock that runs until its own act, whatever other steps are taken and whoever holds the item (法定时限). False for the
+	// clock of one step, which ends with the next step.
+	Lasting bool `protobuf:"varint,3,opt,name=lasting,proto3" json:"lasting,omitempty"`
+	// Business time it runs from: the law's event, which may lie before the change that noted it. Item and clock and start_version name it.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// The first instant that is too late. Never moved.
+	DueTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// Business time at which the act came or the step was overtaken. Absent while the clock runs or its act is outstanding.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Business time at which the miss was noted: when the deadline fired, or when the act came late. Absent unless it was missed; never cleared.
+	MissedTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=missed_time,json=missedTime,proto3" json:"missed_time,omitempty"`
+	// Unit that had to act when the clock ended or was missed: the one asked for the clock of an offer, else the holder. For a clock of an offer it
+	// is named from the start. A reporter never stands here.
+	Unit string `protobuf:"bytes,8,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Version of the item that started it, as in Point.version.
+	StartVersion int64 `protobuf:"varint,9,opt,name=start_version,json=startVersion,proto3" json:"start_version,omitempty"`
+	// True when due_time was counted in working days through a year whose calendar of the State Council was missing or partial in the district's data:
+	// of such a year only weekends and the fixed days (1 January, 1 and 2 May, 1 to 3 October) are known to be free, so it may come too early.
+	CalendarIncomplete bool `protobuf:"varint,10,opt,name=calendar_incomplete,json=calendarIncomplete,proto3" json:"calendar_incomplete,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *Clock) Reset() {
+	*x = Clock{}
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Clock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Clock) ProtoMessage() {}
+
+func (x *Clock) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Clock.ProtoReflect.Descriptor instead.
+func (*Clock) Descriptor() ([]byte, []int) {
+	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Clock) GetClock() string {
+	if x != nil {
+		return x.Clock
+	}
+	return ""
+}
+
+func (x *Clock) GetState() Clock_State {
+	if x != nil {
+		return x.State
+	}
+	return Clock_STATE_UNSPECIFIED
+}
+
+func (x *Clock) GetLasting() bool {
+	if x != nil {
+		return x.Lasting
+	}
+	return false
+}
+
+func (x *Clock) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Clock) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *Clock) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Clock) GetMissedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MissedTime
+	}
+	return nil
+}
+
+func (x *Clock) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Clock) GetStartVersion() int64 {
+	if x != nil {
+		return x.StartVersion
+	}
+	return 0
+}
+
+func (x *Clock) GetCalendarIncomplete() bool {
+	if x != nil {
+		return x.CalendarIncomplete
+	}
+	return false
+}
+
 // Point is one point of an item's custody history. A point holds from `since` until the next point; intervals are
 // derived, so gaps and overlaps cannot exist.
 type Point struct {
@@ -270,7 +475,7 @@ type Point struct {
 
 func (x *Point) Reset() {
 	*x = Point{}
-	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[1]
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +487,7 @@ func (x *Point) String() string {
 func (*Point) ProtoMessage() {}
 
 func (x *Point) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[1]
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +500,7 @@ func (x *Point) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Point.ProtoReflect.Descriptor instead.
 func (*Point) Descriptor() ([]byte, []int) {
-	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Point) GetVersion() int64 {
@@ -370,7 +575,7 @@ type WorkFilter struct {
 
 func (x *WorkFilter) Reset() {
 	*x = WorkFilter{}
-	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[2]
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +587,7 @@ func (x *WorkFilter) String() string {
 func (*WorkFilter) ProtoMessage() {}
 
 func (x *WorkFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[2]
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +600,7 @@ func (x *WorkFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkFilter.ProtoReflect.Descriptor instead.
 func (*WorkFilter) Descriptor() ([]byte, []int) {
-	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *WorkFilter) GetUnit() string {
@@ -430,7 +635,7 @@ type WorkItem struct {
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// Division of the child concerned, 12 digits.
 	Division string `protobuf:"bytes,4,opt,name=division,proto3" json:"division,omitempty"`
-	// True once a deadline of the item has passed without the act it was set for.
+	// True while a clock of the item is missed and its act still outstanding.
 	Overdue bool `protobuf:"varint,5,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	// Business time of the item's creation.
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -440,7 +645,7 @@ type WorkItem struct {
 
 func (x *WorkItem) Reset() {
 	*x = WorkItem{}
-	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[3]
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +657,7 @@ func (x *WorkItem) String() string {
 func (*WorkItem) ProtoMessage() {}
 
 func (x *WorkItem) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[3]
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +670,7 @@ func (x *WorkItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkItem.ProtoReflect.Descriptor instead.
 func (*WorkItem) Descriptor() ([]byte, []int) {
-	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *WorkItem) GetKind() string {
@@ -530,7 +735,7 @@ type Repair struct {
 
 func (x *Repair) Reset() {
 	*x = Repair{}
-	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[4]
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +747,7 @@ func (x *Repair) String() string {
 func (*Repair) ProtoMessage() {}
 
 func (x *Repair) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[4]
+	mi := &file_lianhu_custody_v1_custody_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +760,7 @@ func (x *Repair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repair.ProtoReflect.Descriptor instead.
 func (*Repair) Descriptor() ([]byte, []int) {
-	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_custody_v1_custody_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Repair) GetKind() string {
@@ -597,7 +802,7 @@ var File_lianhu_custody_v1_custody_proto protoreflect.FileDescriptor
 
 const file_lianhu_custody_v1_custody_proto_rawDesc = "" +
 	"\n" +
-	"\x1flianhu/custody/v1/custody.proto\x12\x11lianhu.custody.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\"\x9a\x02\n" +
+	"\x1flianhu/custody/v1/custody.proto\x12\x11lianhu.custody.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\"\xd2\x02\n" +
 	"\bStanding\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -607,7 +812,28 @@ const file_lianhu_custody_v1_custody_proto_rawDesc = "" +
 	"\n" +
 	"offered_to\x18\x06 \x01(\tB\x04\xf0\xd2%\x02R\tofferedTo\x12<\n" +
 	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\bdeadline\x12\x1a\n" +
-	"\x05clock\x18\b \x01(\tB\x04\xf0\xd2%\x02R\x05clock\"\xb6\x02\n" +
+	"\x05clock\x18\b \x01(\tB\x04\xf0\xd2%\x02R\x05clock\x126\n" +
+	"\x06clocks\x18\t \x03(\v2\x18.lianhu.custody.v1.ClockB\x04\xf0\xd2%\x02R\x06clocks\"\xe3\x04\n" +
+	"\x05Clock\x12\x1a\n" +
+	"\x05clock\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x05clock\x12:\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1e.lianhu.custody.v1.Clock.StateB\x04\xf0\xd2%\x02R\x05state\x12\x1e\n" +
+	"\alasting\x18\x03 \x01(\bB\x04\xf0\xd2%\x02R\alasting\x12?\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\tstartTime\x12;\n" +
+	"\bdue_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\adueTime\x12;\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\x12A\n" +
+	"\vmissed_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"missedTime\x12\x18\n" +
+	"\x04unit\x18\b \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12)\n" +
+	"\rstart_version\x18\t \x01(\x03B\x04\xf0\xd2%\x02R\fstartVersion\x125\n" +
+	"\x13calendar_incomplete\x18\n" +
+	" \x01(\bB\x04\xf0\xd2%\x02R\x12calendarIncomplete\"h\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSTATE_RUNNING\x10\x01\x12\r\n" +
+	"\tSTATE_MET\x10\x02\x12\x10\n" +
+	"\fSTATE_MISSED\x10\x03\x12\x14\n" +
+	"\x10STATE_ENDED_LATE\x10\x04\"\xb6\x02\n" +
 	"\x05Point\x12\x1e\n" +
 	"\aversion\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\aversion\x126\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x05since\x12\x1c\n" +
@@ -659,32 +885,40 @@ func file_lianhu_custody_v1_custody_proto_rawDescGZIP() []byte {
 	return file_lianhu_custody_v1_custody_proto_rawDescData
 }
 
-var file_lianhu_custody_v1_custody_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_lianhu_custody_v1_custody_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_lianhu_custody_v1_custody_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_lianhu_custody_v1_custody_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_lianhu_custody_v1_custody_proto_goTypes = []any{
 	(Side)(0),                     // 0: lianhu.custody.v1.Side
 	(RepairGrounds)(0),            // 1: lianhu.custody.v1.RepairGrounds
-	(*Standing)(nil),              // 2: lianhu.custody.v1.Standing
-	(*Point)(nil),                 // 3: lianhu.custody.v1.Point
-	(*WorkFilter)(nil),            // 4: lianhu.custody.v1.WorkFilter
-	(*WorkItem)(nil),              // 5: lianhu.custody.v1.WorkItem
-	(*Repair)(nil),                // 6: lianhu.custody.v1.Repair
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(Clock_State)(0),              // 2: lianhu.custody.v1.Clock.State
+	(*Standing)(nil),              // 3: lianhu.custody.v1.Standing
+	(*Clock)(nil),                 // 4: lianhu.custody.v1.Clock
+	(*Point)(nil),                 // 5: lianhu.custody.v1.Point
+	(*WorkFilter)(nil),            // 6: lianhu.custody.v1.WorkFilter
+	(*WorkItem)(nil),              // 7: lianhu.custody.v1.WorkItem
+	(*Repair)(nil),                // 8: lianhu.custody.v1.Repair
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_lianhu_custody_v1_custody_proto_depIdxs = []int32{
-	7, // 0: lianhu.custody.v1.Standing.deadline:type_name -> google.protobuf.Timestamp
-	7, // 1: lianhu.custody.v1.Point.since:type_name -> google.protobuf.Timestamp
-	7, // 2: lianhu.custody.v1.Point.deadline:type_name -> google.protobuf.Timestamp
-	0, // 3: lianhu.custody.v1.WorkFilter.side:type_name -> lianhu.custody.v1.Side
-	2, // 4: lianhu.custody.v1.WorkItem.standing:type_name -> lianhu.custody.v1.Standing
-	7, // 5: lianhu.custody.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
-	1, // 6: lianhu.custody.v1.Repair.grounds:type_name -> lianhu.custody.v1.RepairGrounds
-	7, // 7: lianhu.custody.v1.Repair.deadline:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	9,  // 0: lianhu.custody.v1.Standing.deadline:type_name -> google.protobuf.Timestamp
+	4,  // 1: lianhu.custody.v1.Standing.clocks:type_name -> lianhu.custody.v1.Clock
+	2,  // 2: lianhu.custody.v1.Clock.state:type_name -> lianhu.custody.v1.Clock.State
+	9,  // 3: lianhu.custody.v1.Clock.start_time:type_name -> google.protobuf.Timestamp
+	9,  // 4: lianhu.custody.v1.Clock.due_time:type_name -> google.protobuf.Timestamp
+	9,  // 5: lianhu.custody.v1.Clock.end_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: lianhu.custody.v1.Clock.missed_time:type_name -> google.protobuf.Timestamp
+	9,  // 7: lianhu.custody.v1.Point.since:type_name -> google.protobuf.Timestamp
+	9,  // 8: lianhu.custody.v1.Point.deadline:type_name -> google.protobuf.Timestamp
+	0,  // 9: lianhu.custody.v1.WorkFilter.side:type_name -> lianhu.custody.v1.Side
+	3,  // 10: lianhu.custody.v1.WorkItem.standing:type_name -> lianhu.custody.v1.Standing
+	9,  // 11: lianhu.custody.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 12: lianhu.custody.v1.Repair.grounds:type_name -> lianhu.custody.v1.RepairGrounds
+	9,  // 13: lianhu.custody.v1.Repair.deadline:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_custody_v1_custody_proto_init() }
@@ -697,8 +931,8 @@ func file_lianhu_custody_v1_custody_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_custody_v1_custody_proto_rawDesc), len(file_lianhu_custody_v1_custody_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   5,
+			NumEnums:      3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

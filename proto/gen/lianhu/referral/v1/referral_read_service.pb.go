@@ -661,7 +661,9 @@ func (x *GetCustodyHistoryRequest) GetId() string {
 type GetCustodyHistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Points, oldest first.
-	Points        []*v1.Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	Points []*v1.Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// Every clock that ever ran on the item, by start, due time and id: met, missed, late or still running.
+	Clocks        []*v1.Clock `protobuf:"bytes,2,rep,name=clocks,proto3" json:"clocks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -699,6 +701,13 @@ func (*GetCustodyHistoryResponse) Descriptor() ([]byte, []int) {
 func (x *GetCustodyHistoryResponse) GetPoints() []*v1.Point {
 	if x != nil {
 		return x.Points
+	}
+	return nil
+}
+
+func (x *GetCustodyHistoryResponse) GetClocks() []*v1.Clock {
+	if x != nil {
+		return x.Clocks
 	}
 	return nil
 }
@@ -830,9 +839,10 @@ const file_lianhu_referral_v1_referral_read_service_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x1b.lianhu.custody.v1.WorkItemB\x04\xf0\xd2%\x02R\x05items\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken\"8\n" +
 	"\x18GetCustodyHistoryRequest\x12\x1c\n" +
-	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x02id\"S\n" +
+	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x02id\"\x8b\x01\n" +
 	"\x19GetCustodyHistoryResponse\x126\n" +
-	"\x06points\x18\x01 \x03(\v2\x18.lianhu.custody.v1.PointB\x04\xf0\xd2%\x02R\x06points\"\x13\n" +
+	"\x06points\x18\x01 \x03(\v2\x18.lianhu.custody.v1.PointB\x04\xf0\xd2%\x02R\x06points\x126\n" +
+	"\x06clocks\x18\x02 \x03(\v2\x18.lianhu.custody.v1.ClockB\x04\xf0\xd2%\x02R\x06clocks\"\x13\n" +
 	"\x11GetVersionRequest\"V\n" +
 	"\x12GetVersionResponse\x12@\n" +
 	"\aversion\x18\x01 \x01(\v2 .lianhu.access.v1.ServiceVersionB\x04\xf0\xd2%\x01R\aversion2\xd1\b\n" +
@@ -889,7 +899,8 @@ var file_lianhu_referral_v1_referral_read_service_proto_goTypes = []any{
 	(*v1.WorkFilter)(nil),             // 18: lianhu.custody.v1.WorkFilter
 	(*v1.WorkItem)(nil),               // 19: lianhu.custody.v1.WorkItem
 	(*v1.Point)(nil),                  // 20: lianhu.custody.v1.Point
-	(*v11.ServiceVersion)(nil),        // 21: lianhu.access.v1.ServiceVersion
+	(*v1.Clock)(nil),                  // 21: lianhu.custody.v1.Clock
+	(*v11.ServiceVersion)(nil),        // 22: lianhu.access.v1.ServiceVersion
 }
 var file_lianhu_referral_v1_referral_read_service_proto_depIdxs = []int32{
 	14, // 0: lianhu.referral.v1.GetCaseResponse.support_case:type_name -> lianhu.referral.v1.Case
@@ -901,26 +912,27 @@ var file_lianhu_referral_v1_referral_read_service_proto_depIdxs = []int32{
 	18, // 6: lianhu.referral.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
 	19, // 7: lianhu.referral.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
 	20, // 8: lianhu.referral.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
-	21, // 9: lianhu.referral.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
-	0,  // 10: lianhu.referral.v1.ReferralReadService.GetCase:input_type -> lianhu.referral.v1.GetCaseRequest
-	2,  // 11: lianhu.referral.v1.ReferralReadService.ListCases:input_type -> lianhu.referral.v1.ListCasesRequest
-	4,  // 12: lianhu.referral.v1.ReferralReadService.GetReferral:input_type -> lianhu.referral.v1.GetReferralRequest
-	6,  // 13: lianhu.referral.v1.ReferralReadService.ListReferrals:input_type -> lianhu.referral.v1.ListReferralsRequest
-	8,  // 14: lianhu.referral.v1.ReferralReadService.ListWork:input_type -> lianhu.referral.v1.ListWorkRequest
-	10, // 15: lianhu.referral.v1.ReferralReadService.GetCustodyHistory:input_type -> lianhu.referral.v1.GetCustodyHistoryRequest
-	12, // 16: lianhu.referral.v1.ReferralReadService.GetVersion:input_type -> lianhu.referral.v1.GetVersionRequest
-	1,  // 17: lianhu.referral.v1.ReferralReadService.GetCase:output_type -> lianhu.referral.v1.GetCaseResponse
-	3,  // 18: lianhu.referral.v1.ReferralReadService.ListCases:output_type -> lianhu.referral.v1.ListCasesResponse
-	5,  // 19: lianhu.referral.v1.ReferralReadService.GetReferral:output_type -> lianhu.referral.v1.GetReferralResponse
-	7,  // 20: lianhu.referral.v1.ReferralReadService.ListReferrals:output_type -> lianhu.referral.v1.ListReferralsResponse
-	9,  // 21: lianhu.referral.v1.ReferralReadService.ListWork:output_type -> lianhu.referral.v1.ListWorkResponse
-	11, // 22: lianhu.referral.v1.ReferralReadService.GetCustodyHistory:output_type -> lianhu.referral.v1.GetCustodyHistoryResponse
-	13, // 23: lianhu.referral.v1.ReferralReadService.GetVersion:output_type -> lianhu.referral.v1.GetVersionResponse
-	17, // [17:24] is the sub-list for method output_type
-	10, // [10:17] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	21, // 9: lianhu.referral.v1.GetCustodyHistoryResponse.clocks:type_name -> lianhu.custody.v1.Clock
+	22, // 10: lianhu.referral.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
+	0,  // 11: lianhu.referral.v1.ReferralReadService.GetCase:input_type -> lianhu.referral.v1.GetCaseRequest
+	2,  // 12: lianhu.referral.v1.ReferralReadService.ListCases:input_type -> lianhu.referral.v1.ListCasesRequest
+	4,  // 13: lianhu.referral.v1.ReferralReadService.GetReferral:input_type -> lianhu.referral.v1.GetReferralRequest
+	6,  // 14: lianhu.referral.v1.ReferralReadService.ListReferrals:input_type -> lianhu.referral.v1.ListReferralsRequest
+	8,  // 15: lianhu.referral.v1.ReferralReadService.ListWork:input_type -> lianhu.referral.v1.ListWorkRequest
+	10, // 16: lianhu.referral.v1.ReferralReadService.GetCustodyHistory:input_type -> lianhu.referral.v1.GetCustodyHistoryRequest
+	12, // 17: lianhu.referral.v1.ReferralReadService.GetVersion:input_type -> lianhu.referral.v1.GetVersionRequest
+	1,  // 18: lianhu.referral.v1.ReferralReadService.GetCase:output_type -> lianhu.referral.v1.GetCaseResponse
+	3,  // 19: lianhu.referral.v1.ReferralReadService.ListCases:output_type -> lianhu.referral.v1.ListCasesResponse
+	5,  // 20: lianhu.referral.v1.ReferralReadService.GetReferral:output_type -> lianhu.referral.v1.GetReferralResponse
+	7,  // 21: lianhu.referral.v1.ReferralReadService.ListReferrals:output_type -> lianhu.referral.v1.ListReferralsResponse
+	9,  // 22: lianhu.referral.v1.ReferralReadService.ListWork:output_type -> lianhu.referral.v1.ListWorkResponse
+	11, // 23: lianhu.referral.v1.ReferralReadService.GetCustodyHistory:output_type -> lianhu.referral.v1.GetCustodyHistoryResponse
+	13, // 24: lianhu.referral.v1.ReferralReadService.GetVersion:output_type -> lianhu.referral.v1.GetVersionResponse
+	18, // [18:25] is the sub-list for method output_type
+	11, // [11:18] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_referral_v1_referral_read_service_proto_init() }

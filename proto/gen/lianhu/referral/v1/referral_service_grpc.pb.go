@@ -55,7 +55,7 @@ type ReferralServiceClient interface {
 	// residence. Custody and clock: closed. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConfirmReferral(ctx context.Context, in *ConfirmReferralRequest, opts ...grpc.CallOption) (*ConfirmReferralResponse, error)
 	// RejectDelivery says on the child's side that what was delivered is not what was needed (退回). Callable by: village, township;
-	// of the child's residence. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent anew;
+	// of the child's residence. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent, one of its own;
 	// lead.resolve where the lead office holds. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RejectDelivery(ctx context.Context, in *RejectDeliveryRequest, opts ...grpc.CallOption) (*RejectDeliveryResponse, error)
 	// AssignReferral offers a referral that the lead office holds to a unit it chooses, whoever was asked before (指定承接单位).
@@ -194,7 +194,7 @@ type ReferralServiceServer interface {
 	// residence. Custody and clock: closed. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConfirmReferral(context.Context, *ConfirmReferralRequest) (*ConfirmReferralResponse, error)
 	// RejectDelivery says on the child's side that what was delivered is not what was needed (退回). Callable by: village, township;
-	// of the child's residence. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent anew;
+	// of the child's residence. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent, one of its own;
 	// lead.resolve where the lead office holds. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RejectDelivery(context.Context, *RejectDeliveryRequest) (*RejectDeliveryResponse, error)
 	// AssignReferral offers a referral that the lead office holds to a unit it chooses, whoever was asked before (指定承接单位).

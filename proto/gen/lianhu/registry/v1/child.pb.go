@@ -830,7 +830,8 @@ type Child struct {
 	IncomeSources []IncomeSource `protobuf:"varint,18,rep,packed,name=income_sources,json=incomeSources,proto3,enum=lianhu.registry.v1.IncomeSource" json:"income_sources,omitempty"`
 	// Aid the family receives (救助帮扶情况), at most 5.
 	AidReceived []AidReceived `protobuf:"varint,19,rep,packed,name=aid_received,json=aidReceived,proto3,enum=lianhu.registry.v1.AidReceived" json:"aid_received,omitempty"`
-	// Statuses derived by rule, present and past; never written by a caller.
+	// Statuses derived by rule, present and past, as of the day they are read: left behind ends on the sixteenth birthday (policy R1.1), also
+	// where nothing was written that day. Never written by a caller.
 	Statuses []*DerivedStatus `protobuf:"bytes,20,rep,name=statuses,proto3" json:"statuses,omitempty"`
 	// Risk by the last assessment (四色管理, policy R7.5); never written by a caller.
 	Colour v1.RiskColour `protobuf:"varint,21,opt,name=colour,proto3,enum=lianhu.person.v1.RiskColour" json:"colour,omitempty"`

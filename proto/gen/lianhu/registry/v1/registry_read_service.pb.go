@@ -1075,7 +1075,9 @@ func (x *GetCustodyHistoryRequest) GetId() string {
 type GetCustodyHistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Points, oldest first.
-	Points        []*v11.Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	Points []*v11.Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// Every clock that ever ran on the item, by start, due time and id: met, missed, late or still running.
+	Clocks        []*v11.Clock `protobuf:"bytes,2,rep,name=clocks,proto3" json:"clocks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1113,6 +1115,13 @@ func (*GetCustodyHistoryResponse) Descriptor() ([]byte, []int) {
 func (x *GetCustodyHistoryResponse) GetPoints() []*v11.Point {
 	if x != nil {
 		return x.Points
+	}
+	return nil
+}
+
+func (x *GetCustodyHistoryResponse) GetClocks() []*v11.Clock {
+	if x != nil {
+		return x.Clocks
 	}
 	return nil
 }
@@ -1268,9 +1277,10 @@ const file_lianhu_registry_v1_registry_read_service_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x1b.lianhu.custody.v1.WorkItemB\x04\xf0\xd2%\x02R\x05items\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken\"8\n" +
 	"\x18GetCustodyHistoryRequest\x12\x1c\n" +
-	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x02id\"S\n" +
+	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x02id\"\x8b\x01\n" +
 	"\x19GetCustodyHistoryResponse\x126\n" +
-	"\x06points\x18\x01 \x03(\v2\x18.lianhu.custody.v1.PointB\x04\xf0\xd2%\x02R\x06points\"\x13\n" +
+	"\x06points\x18\x01 \x03(\v2\x18.lianhu.custody.v1.PointB\x04\xf0\xd2%\x02R\x06points\x126\n" +
+	"\x06clocks\x18\x02 \x03(\v2\x18.lianhu.custody.v1.ClockB\x04\xf0\xd2%\x02R\x06clocks\"\x13\n" +
 	"\x11GetVersionRequest\"V\n" +
 	"\x12GetVersionResponse\x12@\n" +
 	"\aversion\x18\x01 \x01(\v2 .lianhu.access.v1.ServiceVersionB\x04\xf0\xd2%\x01R\aversion2\xcb\x0e\n" +
@@ -1358,7 +1368,8 @@ var file_lianhu_registry_v1_registry_read_service_proto_goTypes = []any{
 	(*v11.WorkFilter)(nil),             // 30: lianhu.custody.v1.WorkFilter
 	(*v11.WorkItem)(nil),               // 31: lianhu.custody.v1.WorkItem
 	(*v11.Point)(nil),                  // 32: lianhu.custody.v1.Point
-	(*v12.ServiceVersion)(nil),         // 33: lianhu.access.v1.ServiceVersion
+	(*v11.Clock)(nil),                  // 33: lianhu.custody.v1.Clock
+	(*v12.ServiceVersion)(nil),         // 34: lianhu.access.v1.ServiceVersion
 }
 var file_lianhu_registry_v1_registry_read_service_proto_depIdxs = []int32{
 	22, // 0: lianhu.registry.v1.GetChildResponse.child:type_name -> lianhu.registry.v1.Child
@@ -1373,34 +1384,35 @@ var file_lianhu_registry_v1_registry_read_service_proto_depIdxs = []int32{
 	30, // 9: lianhu.registry.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
 	31, // 10: lianhu.registry.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
 	32, // 11: lianhu.registry.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
-	33, // 12: lianhu.registry.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
-	0,  // 13: lianhu.registry.v1.RegistryReadService.GetChild:input_type -> lianhu.registry.v1.GetChildRequest
-	2,  // 14: lianhu.registry.v1.RegistryReadService.FindChild:input_type -> lianhu.registry.v1.FindChildRequest
-	4,  // 15: lianhu.registry.v1.RegistryReadService.ListChildren:input_type -> lianhu.registry.v1.ListChildrenRequest
-	6,  // 16: lianhu.registry.v1.RegistryReadService.GetBinding:input_type -> lianhu.registry.v1.GetBindingRequest
-	8,  // 17: lianhu.registry.v1.RegistryReadService.ListGuardianships:input_type -> lianhu.registry.v1.ListGuardianshipsRequest
-	10, // 18: lianhu.registry.v1.RegistryReadService.ListCareAgreements:input_type -> lianhu.registry.v1.ListCareAgreementsRequest
-	12, // 19: lianhu.registry.v1.RegistryReadService.ListVisits:input_type -> lianhu.registry.v1.ListVisitsRequest
-	14, // 20: lianhu.registry.v1.RegistryReadService.GetVisitPlan:input_type -> lianhu.registry.v1.GetVisitPlanRequest
-	16, // 21: lianhu.registry.v1.RegistryReadService.ListWork:input_type -> lianhu.registry.v1.ListWorkRequest
-	18, // 22: lianhu.registry.v1.RegistryReadService.GetCustodyHistory:input_type -> lianhu.registry.v1.GetCustodyHistoryRequest
-	20, // 23: lianhu.registry.v1.RegistryReadService.GetVersion:input_type -> lianhu.registry.v1.GetVersionRequest
-	1,  // 24: lianhu.registry.v1.RegistryReadService.GetChild:output_type -> lianhu.registry.v1.GetChildResponse
-	3,  // 25: lianhu.registry.v1.RegistryReadService.FindChild:output_type -> lianhu.registry.v1.FindChildResponse
-	5,  // 26: lianhu.registry.v1.RegistryReadService.ListChildren:output_type -> lianhu.registry.v1.ListChildrenResponse
-	7,  // 27: lianhu.registry.v1.RegistryReadService.GetBinding:output_type -> lianhu.registry.v1.GetBindingResponse
-	9,  // 28: lianhu.registry.v1.RegistryReadService.ListGuardianships:output_type -> lianhu.registry.v1.ListGuardianshipsResponse
-	11, // 29: lianhu.registry.v1.RegistryReadService.ListCareAgreements:output_type -> lianhu.registry.v1.ListCareAgreementsResponse
-	13, // 30: lianhu.registry.v1.RegistryReadService.ListVisits:output_type -> lianhu.registry.v1.ListVisitsResponse
-	15, // 31: lianhu.registry.v1.RegistryReadService.GetVisitPlan:output_type -> lianhu.registry.v1.GetVisitPlanResponse
-	17, // 32: lianhu.registry.v1.RegistryReadService.ListWork:output_type -> lianhu.registry.v1.ListWorkResponse
-	19, // 33: lianhu.registry.v1.RegistryReadService.GetCustodyHistory:output_type -> lianhu.registry.v1.GetCustodyHistoryResponse
-	21, // 34: lianhu.registry.v1.RegistryReadService.GetVersion:output_type -> lianhu.registry.v1.GetVersionResponse
-	24, // [24:35] is the sub-list for method output_type
-	13, // [13:24] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	33, // 12: lianhu.registry.v1.GetCustodyHistoryResponse.clocks:type_name -> lianhu.custody.v1.Clock
+	34, // 13: lianhu.registry.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
+	0,  // 14: lianhu.registry.v1.RegistryReadService.GetChild:input_type -> lianhu.registry.v1.GetChildRequest
+	2,  // 15: lianhu.registry.v1.RegistryReadService.FindChild:input_type -> lianhu.registry.v1.FindChildRequest
+	4,  // 16: lianhu.registry.v1.RegistryReadService.ListChildren:input_type -> lianhu.registry.v1.ListChildrenRequest
+	6,  // 17: lianhu.registry.v1.RegistryReadService.GetBinding:input_type -> lianhu.registry.v1.GetBindingRequest
+	8,  // 18: lianhu.registry.v1.RegistryReadService.ListGuardianships:input_type -> lianhu.registry.v1.ListGuardianshipsRequest
+	10, // 19: lianhu.registry.v1.RegistryReadService.ListCareAgreements:input_type -> lianhu.registry.v1.ListCareAgreementsRequest
+	12, // 20: lianhu.registry.v1.RegistryReadService.ListVisits:input_type -> lianhu.registry.v1.ListVisitsRequest
+	14, // 21: lianhu.registry.v1.RegistryReadService.GetVisitPlan:input_type -> lianhu.registry.v1.GetVisitPlanRequest
+	16, // 22: lianhu.registry.v1.RegistryReadService.ListWork:input_type -> lianhu.registry.v1.ListWorkRequest
+	18, // 23: lianhu.registry.v1.RegistryReadService.GetCustodyHistory:input_type -> lianhu.registry.v1.GetCustodyHistoryRequest
+	20, // 24: lianhu.registry.v1.RegistryReadService.GetVersion:input_type -> lianhu.registry.v1.GetVersionRequest
+	1,  // 25: lianhu.registry.v1.RegistryReadService.GetChild:output_type -> lianhu.registry.v1.GetChildResponse
+	3,  // 26: lianhu.registry.v1.RegistryReadService.FindChild:output_type -> lianhu.registry.v1.FindChildResponse
+	5,  // 27: lianhu.registry.v1.RegistryReadService.ListChildren:output_type -> lianhu.registry.v1.ListChildrenResponse
+	7,  // 28: lianhu.registry.v1.RegistryReadService.GetBinding:output_type -> lianhu.registry.v1.GetBindingResponse
+	9,  // 29: lianhu.registry.v1.RegistryReadService.ListGuardianships:output_type -> lianhu.registry.v1.ListGuardianshipsResponse
+	11, // 30: lianhu.registry.v1.RegistryReadService.ListCareAgreements:output_type -> lianhu.registry.v1.ListCareAgreementsResponse
+	13, // 31: lianhu.registry.v1.RegistryReadService.ListVisits:output_type -> lianhu.registry.v1.ListVisitsResponse
+	15, // 32: lianhu.registry.v1.RegistryReadService.GetVisitPlan:output_type -> lianhu.registry.v1.GetVisitPlanResponse
+	17, // 33: lianhu.registry.v1.RegistryReadService.ListWork:output_type -> lianhu.registry.v1.ListWorkResponse
+	19, // 34: lianhu.registry.v1.RegistryReadService.GetCustodyHistory:output_type -> lianhu.registry.v1.GetCustodyHistoryResponse
+	21, // 35: lianhu.registry.v1.RegistryReadService.GetVersion:output_type -> lianhu.registry.v1.GetVersionResponse
+	25, // [25:36] is the sub-list for method output_type
+	14, // [14:25] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_registry_v1_registry_read_service_proto_init() }

@@ -1559,7 +1559,9 @@ func (x *GetCustodyHistoryRequest) GetId() string {
 type GetCustodyHistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Points, oldest first.
-	Points        []*v1.Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	Points []*v1.Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// Every clock that ever ran on the item, by start, due time and id: met, missed, late or still running.
+	Clocks        []*v1.Clock `protobuf:"bytes,2,rep,name=clocks,proto3" json:"clocks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1597,6 +1599,13 @@ func (*GetCustodyHistoryResponse) Descriptor() ([]byte, []int) {
 func (x *GetCustodyHistoryResponse) GetPoints() []*v1.Point {
 	if x != nil {
 		return x.Points
+	}
+	return nil
+}
+
+func (x *GetCustodyHistoryResponse) GetClocks() []*v1.Clock {
+	if x != nil {
+		return x.Clocks
 	}
 	return nil
 }
@@ -1782,9 +1791,10 @@ const file_lianhu_relief_v1_relief_read_service_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x1b.lianhu.custody.v1.WorkItemB\x04\xf0\xd2%\x02R\x05items\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken\"8\n" +
 	"\x18GetCustodyHistoryRequest\x12\x1c\n" +
-	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x02id\"S\n" +
+	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x02id\"\x8b\x01\n" +
 	"\x19GetCustodyHistoryResponse\x126\n" +
-	"\x06points\x18\x01 \x03(\v2\x18.lianhu.custody.v1.PointB\x04\xf0\xd2%\x02R\x06points\"\x13\n" +
+	"\x06points\x18\x01 \x03(\v2\x18.lianhu.custody.v1.PointB\x04\xf0\xd2%\x02R\x06points\x126\n" +
+	"\x06clocks\x18\x02 \x03(\v2\x18.lianhu.custody.v1.ClockB\x04\xf0\xd2%\x02R\x06clocks\"\x13\n" +
 	"\x11GetVersionRequest\"V\n" +
 	"\x12GetVersionResponse\x12@\n" +
 	"\aversion\x18\x01 \x01(\v2 .lianhu.access.v1.ServiceVersionB\x04\xf0\xd2%\x01R\aversion2\xb9\x13\n" +
@@ -1881,7 +1891,8 @@ var file_lianhu_relief_v1_relief_read_service_proto_goTypes = []any{
 	(*v1.WorkFilter)(nil),             // 40: lianhu.custody.v1.WorkFilter
 	(*v1.WorkItem)(nil),               // 41: lianhu.custody.v1.WorkItem
 	(*v1.Point)(nil),                  // 42: lianhu.custody.v1.Point
-	(*v11.ServiceVersion)(nil),        // 43: lianhu.access.v1.ServiceVersion
+	(*v1.Clock)(nil),                  // 43: lianhu.custody.v1.Clock
+	(*v11.ServiceVersion)(nil),        // 44: lianhu.access.v1.ServiceVersion
 }
 var file_lianhu_relief_v1_relief_read_service_proto_depIdxs = []int32{
 	30, // 0: lianhu.relief.v1.GetApplicationResponse.application:type_name -> lianhu.relief.v1.Application
@@ -1902,42 +1913,43 @@ var file_lianhu_relief_v1_relief_read_service_proto_depIdxs = []int32{
 	40, // 15: lianhu.relief.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
 	41, // 16: lianhu.relief.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
 	42, // 17: lianhu.relief.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
-	43, // 18: lianhu.relief.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
-	0,  // 19: lianhu.relief.v1.ReliefReadService.GetApplication:input_type -> lianhu.relief.v1.GetApplicationRequest
-	2,  // 20: lianhu.relief.v1.ReliefReadService.ListApplications:input_type -> lianhu.relief.v1.ListApplicationsRequest
-	4,  // 21: lianhu.relief.v1.ReliefReadService.ExplainDecision:input_type -> lianhu.relief.v1.ExplainDecisionRequest
-	6,  // 22: lianhu.relief.v1.ReliefReadService.GetPayment:input_type -> lianhu.relief.v1.GetPaymentRequest
-	8,  // 23: lianhu.relief.v1.ReliefReadService.ListPayments:input_type -> lianhu.relief.v1.ListPaymentsRequest
-	10, // 24: lianhu.relief.v1.ReliefReadService.GetBatch:input_type -> lianhu.relief.v1.GetBatchRequest
-	12, // 25: lianhu.relief.v1.ReliefReadService.ListBatches:input_type -> lianhu.relief.v1.ListBatchesRequest
-	14, // 26: lianhu.relief.v1.ReliefReadService.DownloadBatchFile:input_type -> lianhu.relief.v1.DownloadBatchFileRequest
-	16, // 27: lianhu.relief.v1.ReliefReadService.GetBatchFile:input_type -> lianhu.relief.v1.GetBatchFileRequest
-	18, // 28: lianhu.relief.v1.ReliefReadService.GetBudget:input_type -> lianhu.relief.v1.GetBudgetRequest
-	20, // 29: lianhu.relief.v1.ReliefReadService.ListBudgets:input_type -> lianhu.relief.v1.ListBudgetsRequest
-	22, // 30: lianhu.relief.v1.ReliefReadService.ListLedgerEntries:input_type -> lianhu.relief.v1.ListLedgerEntriesRequest
-	24, // 31: lianhu.relief.v1.ReliefReadService.ListWork:input_type -> lianhu.relief.v1.ListWorkRequest
-	26, // 32: lianhu.relief.v1.ReliefReadService.GetCustodyHistory:input_type -> lianhu.relief.v1.GetCustodyHistoryRequest
-	28, // 33: lianhu.relief.v1.ReliefReadService.GetVersion:input_type -> lianhu.relief.v1.GetVersionRequest
-	1,  // 34: lianhu.relief.v1.ReliefReadService.GetApplication:output_type -> lianhu.relief.v1.GetApplicationResponse
-	3,  // 35: lianhu.relief.v1.ReliefReadService.ListApplications:output_type -> lianhu.relief.v1.ListApplicationsResponse
-	5,  // 36: lianhu.relief.v1.ReliefReadService.ExplainDecision:output_type -> lianhu.relief.v1.ExplainDecisionResponse
-	7,  // 37: lianhu.relief.v1.ReliefReadService.GetPayment:output_type -> lianhu.relief.v1.GetPaymentResponse
-	9,  // 38: lianhu.relief.v1.ReliefReadService.ListPayments:output_type -> lianhu.relief.v1.ListPaymentsResponse
-	11, // 39: lianhu.relief.v1.ReliefReadService.GetBatch:output_type -> lianhu.relief.v1.GetBatchResponse
-	13, // 40: lianhu.relief.v1.ReliefReadService.ListBatches:output_type -> lianhu.relief.v1.ListBatchesResponse
-	15, // 41: lianhu.relief.v1.ReliefReadService.DownloadBatchFile:output_type -> lianhu.relief.v1.DownloadBatchFileResponse
-	17, // 42: lianhu.relief.v1.ReliefReadService.GetBatchFile:output_type -> lianhu.relief.v1.GetBatchFileResponse
-	19, // 43: lianhu.relief.v1.ReliefReadService.GetBudget:output_type -> lianhu.relief.v1.GetBudgetResponse
-	21, // 44: lianhu.relief.v1.ReliefReadService.ListBudgets:output_type -> lianhu.relief.v1.ListBudgetsResponse
-	23, // 45: lianhu.relief.v1.ReliefReadService.ListLedgerEntries:output_type -> lianhu.relief.v1.ListLedgerEntriesResponse
-	25, // 46: lianhu.relief.v1.ReliefReadService.ListWork:output_type -> lianhu.relief.v1.ListWorkResponse
-	27, // 47: lianhu.relief.v1.ReliefReadService.GetCustodyHistory:output_type -> lianhu.relief.v1.GetCustodyHistoryResponse
-	29, // 48: lianhu.relief.v1.ReliefReadService.GetVersion:output_type -> lianhu.relief.v1.GetVersionResponse
-	34, // [34:49] is the sub-list for method output_type
-	19, // [19:34] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	43, // 18: lianhu.relief.v1.GetCustodyHistoryResponse.clocks:type_name -> lianhu.custody.v1.Clock
+	44, // 19: lianhu.relief.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
+	0,  // 20: lianhu.relief.v1.ReliefReadService.GetApplication:input_type -> lianhu.relief.v1.GetApplicationRequest
+	2,  // 21: lianhu.relief.v1.ReliefReadService.ListApplications:input_type -> lianhu.relief.v1.ListApplicationsRequest
+	4,  // 22: lianhu.relief.v1.ReliefReadService.ExplainDecision:input_type -> lianhu.relief.v1.ExplainDecisionRequest
+	6,  // 23: lianhu.relief.v1.ReliefReadService.GetPayment:input_type -> lianhu.relief.v1.GetPaymentRequest
+	8,  // 24: lianhu.relief.v1.ReliefReadService.ListPayments:input_type -> lianhu.relief.v1.ListPaymentsRequest
+	10, // 25: lianhu.relief.v1.ReliefReadService.GetBatch:input_type -> lianhu.relief.v1.GetBatchRequest
+	12, // 26: lianhu.relief.v1.ReliefReadService.ListBatches:input_type -> lianhu.relief.v1.ListBatchesRequest
+	14, // 27: lianhu.relief.v1.ReliefReadService.DownloadBatchFile:input_type -> lianhu.relief.v1.DownloadBatchFileRequest
+	16, // 28: lianhu.relief.v1.ReliefReadService.GetBatchFile:input_type -> lianhu.relief.v1.GetBatchFileRequest
+	18, // 29: lianhu.relief.v1.ReliefReadService.GetBudget:input_type -> lianhu.relief.v1.GetBudgetRequest
+	20, // 30: lianhu.relief.v1.ReliefReadService.ListBudgets:input_type -> lianhu.relief.v1.ListBudgetsRequest
+	22, // 31: lianhu.relief.v1.ReliefReadService.ListLedgerEntries:input_type -> lianhu.relief.v1.ListLedgerEntriesRequest
+	24, // 32: lianhu.relief.v1.ReliefReadService.ListWork:input_type -> lianhu.relief.v1.ListWorkRequest
+	26, // 33: lianhu.relief.v1.ReliefReadService.GetCustodyHistory:input_type -> lianhu.relief.v1.GetCustodyHistoryRequest
+	28, // 34: lianhu.relief.v1.ReliefReadService.GetVersion:input_type -> lianhu.relief.v1.GetVersionRequest
+	1,  // 35: lianhu.relief.v1.ReliefReadService.GetApplication:output_type -> lianhu.relief.v1.GetApplicationResponse
+	3,  // 36: lianhu.relief.v1.ReliefReadService.ListApplications:output_type -> lianhu.relief.v1.ListApplicationsResponse
+	5,  // 37: lianhu.relief.v1.ReliefReadService.ExplainDecision:output_type -> lianhu.relief.v1.ExplainDecisionResponse
+	7,  // 38: lianhu.relief.v1.ReliefReadService.GetPayment:output_type -> lianhu.relief.v1.GetPaymentResponse
+	9,  // 39: lianhu.relief.v1.ReliefReadService.ListPayments:output_type -> lianhu.relief.v1.ListPaymentsResponse
+	11, // 40: lianhu.relief.v1.ReliefReadService.GetBatch:output_type -> lianhu.relief.v1.GetBatchResponse
+	13, // 41: lianhu.relief.v1.ReliefReadService.ListBatches:output_type -> lianhu.relief.v1.ListBatchesResponse
+	15, // 42: lianhu.relief.v1.ReliefReadService.DownloadBatchFile:output_type -> lianhu.relief.v1.DownloadBatchFileResponse
+	17, // 43: lianhu.relief.v1.ReliefReadService.GetBatchFile:output_type -> lianhu.relief.v1.GetBatchFileResponse
+	19, // 44: lianhu.relief.v1.ReliefReadService.GetBudget:output_type -> lianhu.relief.v1.GetBudgetResponse
+	21, // 45: lianhu.relief.v1.ReliefReadService.ListBudgets:output_type -> lianhu.relief.v1.ListBudgetsResponse
+	23, // 46: lianhu.relief.v1.ReliefReadService.ListLedgerEntries:output_type -> lianhu.relief.v1.ListLedgerEntriesResponse
+	25, // 47: lianhu.relief.v1.ReliefReadService.ListWork:output_type -> lianhu.relief.v1.ListWorkResponse
+	27, // 48: lianhu.relief.v1.ReliefReadService.GetCustodyHistory:output_type -> lianhu.relief.v1.GetCustodyHistoryResponse
+	29, // 49: lianhu.relief.v1.ReliefReadService.GetVersion:output_type -> lianhu.relief.v1.GetVersionResponse
+	35, // [35:50] is the sub-list for method output_type
+	20, // [20:35] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_relief_v1_relief_read_service_proto_init() }

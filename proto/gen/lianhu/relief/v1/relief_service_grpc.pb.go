@@ -55,8 +55,8 @@ type ReliefServiceClient interface {
 	// PLACEHOLDER_AMOUNT, NOT_FOUND.
 	FreezeBatch(ctx context.Context, in *FreezeBatchRequest, opts ...grpc.CallOption) (*FreezeBatchResponse, error)
 	// ApproveBatch approves a frozen batch (审批); two different officers are needed and neither may have prepared it. Callable by:
-	// finance, civil_affairs; an officer whose title approves payments. Custody: unchanged. Clock: payment.approve, started anew by
-	// the second approval. Errors: OFFICER_REQUIRED, APPROVER_IS_PREPARER, APPROVER_REPEATED, APPROVER_NOT_ENTITLED,
+	// finance, civil_affairs; an officer whose title approves payments. Custody: unchanged. Clock: payment.approve goes on until the
+	// export. Errors: OFFICER_REQUIRED, APPROVER_IS_PREPARER, APPROVER_REPEATED, APPROVER_NOT_ENTITLED,
 	// DIGEST_MISMATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ApproveBatch(ctx context.Context, in *ApproveBatchRequest, opts ...grpc.CallOption) (*ApproveBatchResponse, error)
 	// ExportBatch makes the file for the bank and hands the batch over (报送银行); fetch the file with DownloadBatchFile or GetBatchFile.
@@ -189,8 +189,8 @@ type ReliefServiceServer interface {
 	// PLACEHOLDER_AMOUNT, NOT_FOUND.
 	FreezeBatch(context.Context, *FreezeBatchRequest) (*FreezeBatchResponse, error)
 	// ApproveBatch approves a frozen batch (审批); two different officers are needed and neither may have prepared it. Callable by:
-	// finance, civil_affairs; an officer whose title approves payments. Custody: unchanged. Clock: payment.approve, started anew by
-	// the second approval. Errors: OFFICER_REQUIRED, APPROVER_IS_PREPARER, APPROVER_REPEATED, APPROVER_NOT_ENTITLED,
+	// finance, civil_affairs; an officer whose title approves payments. Custody: unchanged. Clock: payment.approve goes on until the
+	// export. Errors: OFFICER_REQUIRED, APPROVER_IS_PREPARER, APPROVER_REPEATED, APPROVER_NOT_ENTITLED,
 	// DIGEST_MISMATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ApproveBatch(context.Context, *ApproveBatchRequest) (*ApproveBatchResponse, error)
 	// ExportBatch makes the file for the bank and hands the batch over (报送银行); fetch the file with DownloadBatchFile or GetBatchFile.

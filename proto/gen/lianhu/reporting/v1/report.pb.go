@@ -240,7 +240,7 @@ type Report struct {
 	State Report_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Report_State" json:"state,omitempty"`
 	// Division of the child's residence (居住地区划), 12 digits.
 	Division string `protobuf:"bytes,3,opt,name=division,proto3" json:"division,omitempty"`
-	// True once a deadline has passed without the act it was set for (逾期).
+	// True while a clock of the item is missed and its act still outstanding (逾期); what was missed stays in the custody history.
 	Overdue bool `protobuf:"varint,4,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	// Business time of creation.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -264,7 +264,8 @@ type Report struct {
 	ProvisionalChildId string `protobuf:"bytes,17,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
 	// Id of that child in the registry; empty until the registry has bound the provisional child.
 	ChildId string `protobuf:"bytes,18,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
-	// When the response was accepted by its present holder; absent before (受理时间).
+	// When the report was first accepted; absent before (受理时间). Response, review and filing run from it (policy R9); a later acceptance by another
+	// unit does not change it.
 	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
 	// Measures recorded so far, struck out ones included (处置措施, policy R1.4).
 	Measures []*Measure `protobuf:"bytes,20,rep,name=measures,proto3" json:"measures,omitempty"`

@@ -1074,7 +1074,9 @@ func (x *GetCustodyHistoryRequest) GetId() string {
 type GetCustodyHistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Points, oldest first.
-	Points        []*v1.Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	Points []*v1.Point `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// Every clock that ever ran on the item, by start, due time and id: met, missed, late or still running.
+	Clocks        []*v1.Clock `protobuf:"bytes,2,rep,name=clocks,proto3" json:"clocks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1112,6 +1114,13 @@ func (*GetCustodyHistoryResponse) Descriptor() ([]byte, []int) {
 func (x *GetCustodyHistoryResponse) GetPoints() []*v1.Point {
 	if x != nil {
 		return x.Points
+	}
+	return nil
+}
+
+func (x *GetCustodyHistoryResponse) GetClocks() []*v1.Clock {
+	if x != nil {
+		return x.Clocks
 	}
 	return nil
 }
@@ -1279,9 +1288,10 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x1b.lianhu.custody.v1.WorkItemB\x04\xf0\xd2%\x02R\x05items\x12,\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken\"8\n" +
 	"\x18GetCustodyHistoryRequest\x12\x1c\n" +
-	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x02id\"S\n" +
+	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x02id\"\x8b\x01\n" +
 	"\x19GetCustodyHistoryResponse\x126\n" +
-	"\x06points\x18\x01 \x03(\v2\x18.lianhu.custody.v1.PointB\x04\xf0\xd2%\x02R\x06points\"\x13\n" +
+	"\x06points\x18\x01 \x03(\v2\x18.lianhu.custody.v1.PointB\x04\xf0\xd2%\x02R\x06points\x126\n" +
+	"\x06clocks\x18\x02 \x03(\v2\x18.lianhu.custody.v1.ClockB\x04\xf0\xd2%\x02R\x06clocks\"\x13\n" +
 	"\x11GetVersionRequest\"V\n" +
 	"\x12GetVersionResponse\x12@\n" +
 	"\aversion\x18\x01 \x01(\v2 .lianhu.access.v1.ServiceVersionB\x04\xf0\xd2%\x01R\aversion2\xf7\v\n" +
@@ -1359,7 +1369,8 @@ var file_lianhu_reporting_v1_reporting_read_service_proto_goTypes = []any{
 	(*v1.WorkFilter)(nil),                 // 34: lianhu.custody.v1.WorkFilter
 	(*v1.WorkItem)(nil),                   // 35: lianhu.custody.v1.WorkItem
 	(*v1.Point)(nil),                      // 36: lianhu.custody.v1.Point
-	(*v11.ServiceVersion)(nil),            // 37: lianhu.access.v1.ServiceVersion
+	(*v1.Clock)(nil),                      // 37: lianhu.custody.v1.Clock
+	(*v11.ServiceVersion)(nil),            // 38: lianhu.access.v1.ServiceVersion
 }
 var file_lianhu_reporting_v1_reporting_read_service_proto_depIdxs = []int32{
 	20, // 0: lianhu.reporting.v1.GetReportResponse.report:type_name -> lianhu.reporting.v1.Report
@@ -1390,30 +1401,31 @@ var file_lianhu_reporting_v1_reporting_read_service_proto_depIdxs = []int32{
 	34, // 25: lianhu.reporting.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
 	35, // 26: lianhu.reporting.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
 	36, // 27: lianhu.reporting.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
-	37, // 28: lianhu.reporting.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
-	1,  // 29: lianhu.reporting.v1.ReportingReadService.GetReport:input_type -> lianhu.reporting.v1.GetReportRequest
-	3,  // 30: lianhu.reporting.v1.ReportingReadService.ListReports:input_type -> lianhu.reporting.v1.ListReportsRequest
-	5,  // 31: lianhu.reporting.v1.ReportingReadService.GetReportStatus:input_type -> lianhu.reporting.v1.GetReportStatusRequest
-	8,  // 32: lianhu.reporting.v1.ReportingReadService.GetBulletin:input_type -> lianhu.reporting.v1.GetBulletinRequest
-	10, // 33: lianhu.reporting.v1.ReportingReadService.GetAssessment:input_type -> lianhu.reporting.v1.GetAssessmentRequest
-	12, // 34: lianhu.reporting.v1.ReportingReadService.GetIncident:input_type -> lianhu.reporting.v1.GetIncidentRequest
-	14, // 35: lianhu.reporting.v1.ReportingReadService.ListWork:input_type -> lianhu.reporting.v1.ListWorkRequest
-	16, // 36: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:input_type -> lianhu.reporting.v1.GetCustodyHistoryRequest
-	18, // 37: lianhu.reporting.v1.ReportingReadService.GetVersion:input_type -> lianhu.reporting.v1.GetVersionRequest
-	2,  // 38: lianhu.reporting.v1.ReportingReadService.GetReport:output_type -> lianhu.reporting.v1.GetReportResponse
-	4,  // 39: lianhu.reporting.v1.ReportingReadService.ListReports:output_type -> lianhu.reporting.v1.ListReportsResponse
-	6,  // 40: lianhu.reporting.v1.ReportingReadService.GetReportStatus:output_type -> lianhu.reporting.v1.GetReportStatusResponse
-	9,  // 41: lianhu.reporting.v1.ReportingReadService.GetBulletin:output_type -> lianhu.reporting.v1.GetBulletinResponse
-	11, // 42: lianhu.reporting.v1.ReportingReadService.GetAssessment:output_type -> lianhu.reporting.v1.GetAssessmentResponse
-	13, // 43: lianhu.reporting.v1.ReportingReadService.GetIncident:output_type -> lianhu.reporting.v1.GetIncidentResponse
-	15, // 44: lianhu.reporting.v1.ReportingReadService.ListWork:output_type -> lianhu.reporting.v1.ListWorkResponse
-	17, // 45: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:output_type -> lianhu.reporting.v1.GetCustodyHistoryResponse
-	19, // 46: lianhu.reporting.v1.ReportingReadService.GetVersion:output_type -> lianhu.reporting.v1.GetVersionResponse
-	38, // [38:47] is the sub-list for method output_type
-	29, // [29:38] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	37, // 28: lianhu.reporting.v1.GetCustodyHistoryResponse.clocks:type_name -> lianhu.custody.v1.Clock
+	38, // 29: lianhu.reporting.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
+	1,  // 30: lianhu.reporting.v1.ReportingReadService.GetReport:input_type -> lianhu.reporting.v1.GetReportRequest
+	3,  // 31: lianhu.reporting.v1.ReportingReadService.ListReports:input_type -> lianhu.reporting.v1.ListReportsRequest
+	5,  // 32: lianhu.reporting.v1.ReportingReadService.GetReportStatus:input_type -> lianhu.reporting.v1.GetReportStatusRequest
+	8,  // 33: lianhu.reporting.v1.ReportingReadService.GetBulletin:input_type -> lianhu.reporting.v1.GetBulletinRequest
+	10, // 34: lianhu.reporting.v1.ReportingReadService.GetAssessment:input_type -> lianhu.reporting.v1.GetAssessmentRequest
+	12, // 35: lianhu.reporting.v1.ReportingReadService.GetIncident:input_type -> lianhu.reporting.v1.GetIncidentRequest
+	14, // 36: lianhu.reporting.v1.ReportingReadService.ListWork:input_type -> lianhu.reporting.v1.ListWorkRequest
+	16, // 37: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:input_type -> lianhu.reporting.v1.GetCustodyHistoryRequest
+	18, // 38: lianhu.reporting.v1.ReportingReadService.GetVersion:input_type -> lianhu.reporting.v1.GetVersionRequest
+	2,  // 39: lianhu.reporting.v1.ReportingReadService.GetReport:output_type -> lianhu.reporting.v1.GetReportResponse
+	4,  // 40: lianhu.reporting.v1.ReportingReadService.ListReports:output_type -> lianhu.reporting.v1.ListReportsResponse
+	6,  // 41: lianhu.reporting.v1.ReportingReadService.GetReportStatus:output_type -> lianhu.reporting.v1.GetReportStatusResponse
+	9,  // 42: lianhu.reporting.v1.ReportingReadService.GetBulletin:output_type -> lianhu.reporting.v1.GetBulletinResponse
+	11, // 43: lianhu.reporting.v1.ReportingReadService.GetAssessment:output_type -> lianhu.reporting.v1.GetAssessmentResponse
+	13, // 44: lianhu.reporting.v1.ReportingReadService.GetIncident:output_type -> lianhu.reporting.v1.GetIncidentResponse
+	15, // 45: lianhu.reporting.v1.ReportingReadService.ListWork:output_type -> lianhu.reporting.v1.ListWorkResponse
+	17, // 46: lianhu.reporting.v1.ReportingReadService.GetCustodyHistory:output_type -> lianhu.reporting.v1.GetCustodyHistoryResponse
+	19, // 47: lianhu.reporting.v1.ReportingReadService.GetVersion:output_type -> lianhu.reporting.v1.GetVersionResponse
+	39, // [39:48] is the sub-list for method output_type
+	30, // [30:39] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_reporting_read_service_proto_init() }

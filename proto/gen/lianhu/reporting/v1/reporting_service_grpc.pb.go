@@ -41,27 +41,29 @@ const (
 // ReportingService changes reports, bulletins and assessments.
 type ReportingServiceClient interface {
 	// SubmitReport hands in a mandatory report (强制报告, policy R3.1). Callable by: reporter, township, lead, service_unit.
-	// Custody: held by the station that serves the child's residence; never by the reporter. Clock: report.accept.
-	// The reporter's identity goes to the vault alone; the answer's standing names no reporter.
+	// Custody: held by the station that serves the child's residence; never by the reporter. Clock: report.accept, from the receipt until
+	// somebody accepts. The reporter's identity goes to the vault alone; the answer's standing names no reporter.
 	// Errors: SITUATION_UNKNOWN, SITUATION_NOT_REPORTABLE, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
 	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not
 	// refused, and so is a report that can name no child.
 	SubmitReport(ctx context.Context, in *SubmitReportRequest, opts ...grpc.CallOption) (*SubmitReportResponse, error)
 	// AcceptReport takes a report on, its own or one offered (受理). Callable by: station, police; as holder or offered unit.
-	// Custody: the caller holds it, and a search for each missing child begins that it holds, too. Clock: report.response, or the clock of the
-	// state a running response is in; missing.search on a search.
+	// Custody: the caller holds it, and a search for each missing child begins that it holds, too. Clock: the first acceptance ends
+	// report.accept and starts report.response, once and for all; a later one, by another unit, starts response.measures where the response has been
+	// missed, and otherwise nothing. missing.search on a search.
 	// Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcceptReport(ctx context.Context, in *AcceptReportRequest, opts ...grpc.CallOption) (*AcceptReportResponse, error)
 	// TransferReport offers a report to another station or the bureau (移送, policy R3.4). Callable by: station, police; as holder.
 	// Custody: the caller keeps holding until the other accepts; declined or silent, it is offered to the bureau, and a silent
-	// bureau makes the lead office the holder. Clock: report.transfer. Errors: TRANSFER_TARGET_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// bureau makes the lead office the holder. Clock: report.transfer, beside report.accept or report.response, which
+	// go on. Errors: TRANSFER_TARGET_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	TransferReport(ctx context.Context, in *TransferReportRequest, opts ...grpc.CallOption) (*TransferReportResponse, error)
 	// DeclineTransfer refuses an offered report (拒收移送). Callable by: station, police; as offered unit. Custody: the holder stays, the
 	// bureau is asked. Clock: report.transfer. Errors: BUREAU_CANNOT_DECLINE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineTransfer(ctx context.Context, in *DeclineTransferRequest, opts ...grpc.CallOption) (*DeclineTransferResponse, error)
 	// AddSituation adds what the responding police found, for example that the parents cannot be reached (policy R1.4). Callable by:
-	// station, police; as holder. Custody: unchanged; a search begins where the situation calls for one. Clock: response.measures if it ends later
-	// than the running one; missing.search on a search.
+	// station, police; as holder. Custody: unchanged; a search begins where the situation calls for one. Clock: response.measures beside
+	// report.response, if it ends later than the running one; missing.search on a search.
 	// Errors: SITUATION_UNKNOWN, SITUATION_PRESENT, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AddSituation(ctx context.Context, in *AddSituationRequest, opts ...grpc.CallOption) (*AddSituationResponse, error)
 	// RecordMeasure records a measure that was taken (处置措施, policy R1.4). Callable by: station, police; as holder. Custody and
@@ -83,10 +85,12 @@ type ReportingServiceClient interface {
 	// Clock: bulletin.acknowledge on both. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
 	IssueBulletin(ctx context.Context, in *IssueBulletinRequest, opts ...grpc.CallOption) (*IssueBulletinResponse, error)
 	// AcknowledgeBulletin takes the children over for assessment (通报签收). Callable by: township; as offered unit. Custody: bulletin and
-	// report are closed and an assessment of each child opens that the township holds. Clock: assessment.start on each. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// report are closed and an assessment of each child opens that the township holds. Clock: assessment.start and assessment.done on
+	// each. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcknowledgeBulletin(ctx context.Context, in *AcknowledgeBulletinRequest, opts ...grpc.CallOption) (*AcknowledgeBulletinResponse, error)
 	// RecordAssessment adds findings (评估记录, policy R1.5). Callable by: township; the one responsible. Custody: the township holds it,
-	// again if the lead office had become holder. Clock: assessment.done from the first record. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// again if the lead office had become holder. Clock: the first record ends assessment.start; assessment.done goes on. Errors:
+	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RecordAssessment(ctx context.Context, in *RecordAssessmentRequest, opts ...grpc.CallOption) (*RecordAssessmentResponse, error)
 	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township; the one responsible. Custody: the
 	// township holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
@@ -239,27 +243,29 @@ func (c *reportingServiceClient) ConcludeAssessment(ctx context.Context, in *Con
 // ReportingService changes reports, bulletins and assessments.
 type ReportingServiceServer interface {
 	// SubmitReport hands in a mandatory report (强制报告, policy R3.1). Callable by: reporter, township, lead, service_unit.
-	// Custody: held by the station that serves the child's residence; never by the reporter. Clock: report.accept.
-	// The reporter's identity goes to the vault alone; the answer's standing names no reporter.
+	// Custody: held by the station that serves the child's residence; never by the reporter. Clock: report.accept, from the receipt until
+	// somebody accepts. The reporter's identity goes to the vault alone; the answer's standing names no reporter.
 	// Errors: SITUATION_UNKNOWN, SITUATION_NOT_REPORTABLE, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
 	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not
 	// refused, and so is a report that can name no child.
 	SubmitReport(context.Context, *SubmitReportRequest) (*SubmitReportResponse, error)
 	// AcceptReport takes a report on, its own or one offered (受理). Callable by: station, police; as holder or offered unit.
-	// Custody: the caller holds it, and a search for each missing child begins that it holds, too. Clock: report.response, or the clock of the
-	// state a running response is in; missing.search on a search.
+	// Custody: the caller holds it, and a search for each missing child begins that it holds, too. Clock: the first acceptance ends
+	// report.accept and starts report.response, once and for all; a later one, by another unit, starts response.measures where the response has been
+	// missed, and otherwise nothing. missing.search on a search.
 	// Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcceptReport(context.Context, *AcceptReportRequest) (*AcceptReportResponse, error)
 	// TransferReport offers a report to another station or the bureau (移送, policy R3.4). Callable by: station, police; as holder.
 	// Custody: the caller keeps holding until the other accepts; declined or silent, it is offered to the bureau, and a silent
-	// bureau makes the lead office the holder. Clock: report.transfer. Errors: TRANSFER_TARGET_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// bureau makes the lead office the holder. Clock: report.transfer, beside report.accept or report.response, which
+	// go on. Errors: TRANSFER_TARGET_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	TransferReport(context.Context, *TransferReportRequest) (*TransferReportResponse, error)
 	// DeclineTransfer refuses an offered report (拒收移送). Callable by: station, police; as offered unit. Custody: the holder stays, the
 	// bureau is asked. Clock: report.transfer. Errors: BUREAU_CANNOT_DECLINE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineTransfer(context.Context, *DeclineTransferRequest) (*DeclineTransferResponse, error)
 	// AddSituation adds what the responding police found, for example that the parents cannot be reached (policy R1.4). Callable by:
-	// station, police; as holder. Custody: unchanged; a search begins where the situation calls for one. Clock: response.measures if it ends later
-	// than the running one; missing.search on a search.
+	// station, police; as holder. Custody: unchanged; a search begins where the situation calls for one. Clock: response.measures beside
+	// report.response, if it ends later than the running one; missing.search on a search.
 	// Errors: SITUATION_UNKNOWN, SITUATION_PRESENT, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AddSituation(context.Context, *AddSituationRequest) (*AddSituationResponse, error)
 	// RecordMeasure records a measure that was taken (处置措施, policy R1.4). Callable by: station, police; as holder. Custody and
@@ -281,10 +287,12 @@ type ReportingServiceServer interface {
 	// Clock: bulletin.acknowledge on both. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
 	IssueBulletin(context.Context, *IssueBulletinRequest) (*IssueBulletinResponse, error)
 	// AcknowledgeBulletin takes the children over for assessment (通报签收). Callable by: township; as offered unit. Custody: bulletin and
-	// report are closed and an assessment of each child opens that the township holds. Clock: assessment.start on each. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// report are closed and an assessment of each child opens that the township holds. Clock: assessment.start and assessment.done on
+	// each. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcknowledgeBulletin(context.Context, *AcknowledgeBulletinRequest) (*AcknowledgeBulletinResponse, error)
 	// RecordAssessment adds findings (评估记录, policy R1.5). Callable by: township; the one responsible. Custody: the township holds it,
-	// again if the lead office had become holder. Clock: assessment.done from the first record. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// again if the lead office had become holder. Clock: the first record ends assessment.start; assessment.done goes on. Errors:
+	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RecordAssessment(context.Context, *RecordAssessmentRequest) (*RecordAssessmentResponse, error)
 	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township; the one responsible. Custody: the
 	// township holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,

@@ -164,7 +164,7 @@ type Supervision struct {
 	State Supervision_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Supervision_State" json:"state,omitempty"`
 	// Division of the child's residence (居住地区划), 12 digits.
 	Division string `protobuf:"bytes,3,opt,name=division,proto3" json:"division,omitempty"`
-	// True once a deadline has passed without the act it was set for (逾期).
+	// True while a clock of the item is missed and its act still outstanding (逾期); what was missed stays in the custody history.
 	Overdue bool `protobuf:"varint,4,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	// Business time of creation.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
