@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=third_party/proto
-stamp="$out/.complete-4"
+stamp="$out/.complete-5"
 [ -f "$stamp" ] && exit 0
 
 # where prints the folder of a pinned module in the module cache, fetching it if need be.
@@ -13,14 +13,12 @@ where() {
 }
 
 rm -rf "$out"
-mkdir -p "$out/google/api" "$out/google/rpc" "$out/protoc-gen-openapiv2/options" "$out/buf/validate"
+mkdir -p "$out/google/api" "$out/google/rpc" "$out/buf/validate"
 api=$(where github.com/grpc-ecosystem/grpc-gateway@v1.16.0)
 cp "$api"/third_party/googleapis/google/api/{annotations,http}.proto "$out/google/api/"
 # No file of ours imports these; partners read the details of a refusal with them.
 cp "$api"/third_party/googleapis/google/rpc/{error_details,status}.proto "$out/google/rpc/"
 for folder in api rpc; do cp "$api/third_party/googleapis/LICENSE" "$out/google/$folder/LICENSE"; done
-openapi=$(where github.com/grpc-ecosystem/grpc-gateway/v2@v2.33.0)
-cp "$openapi"/protoc-gen-openapiv2/options/*.proto "$out/protoc-gen-openapiv2/options/"
 validate=$(where github.com/bufbuild/protovalidate@v1.2.2)
 cp "$validate"/proto/protovalidate/buf/validate/validate.proto "$out/buf/validate/"
 cp "$validate/LICENSE" "$out/buf/validate/LICENSE"

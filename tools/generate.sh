@@ -11,4 +11,11 @@ for template in buf.gen.yaml buf.gen.gateway.yaml buf.gen.specimen.yaml; do
 	.bin/buf generate --template "$template" -o "$out"
 done
 mkdir -p "$out/docs"
+parts=$(mktemp -d)
+trap 'rm -rf "$parts"' EXIT
+.bin/buf generate --template buf.gen.openapi.yaml -o "$parts"
+.bin/buf build proto --as-file-descriptor-set -o "$parts/lianhu.binpb"
+document=$(realpath "$out")/services/gateway/internal/gen/openapi.json page=$(realpath "$out")/docs/calls.md access=$PWD/districts/xinbei/access.yaml
+(cd tools/openapi && find "$parts" -name '*.openapi.json' -print0 | sort -z |
+	GOWORK=off xargs -0 go run . -access "$access" -descriptors "$parts/lianhu.binpb" -document "$document" -page "$page")
 .bin/buf build proto --as-file-descriptor-set -o - | (cd tools/errordoc && GOWORK=off go run .) >"$out/docs/errors.md"

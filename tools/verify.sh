@@ -29,6 +29,7 @@ generated() {
 		diff -r -q proto/gen "$out/proto/gen" &&
 		diff -r -q -x handlers.go services/gateway/internal/gen "$out/services/gateway/internal/gen" &&
 		diff -q docs/errors.md "$out/docs/errors.md" &&
+		diff -q docs/calls.md "$out/docs/calls.md" &&
 		diff -q pkg/internal/specimen/v1/specimen.pb.go "$out/pkg/internal/specimen/v1/specimen.pb.go"
 	local status=$?
 	rm -rf "$out"

@@ -14,9 +14,9 @@ import (
 	reportinggw "github.com/lianhu/lianhu/services/gateway/internal/gen/lianhu/reporting/v1"
 )
 
-// OpenAPI is the document of the JSON surface.
+// OpenAPI is the document of the JSON surface, OpenAPI 3.1.
 //
-//go:embed openapi.swagger.json
+//go:embed openapi.json
 var OpenAPI []byte
 
 // Register adds the HTTP rules of one gRPC service to a mux.
