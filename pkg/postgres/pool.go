@@ -3,19 +3,33 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// What Options leave open.
+const (
+	connectTimeout   = 10 * time.Second // a server that everybody comes back to at once takes seconds to let one in
+	statementTimeout = 10 * time.Second // no statement of ours runs longer than a caller waits
 )
 
 // Limits of a connection, in PostgreSQL's spelling.
 const (
-	statementTimeout = "10s" // no statement of ours runs longer than a caller waits
-	countTimeout     = "10min"
-	idleTimeout      = "15s" // a transaction whose process hangs must not hold its locks
+	countTimeout = "10min"
+	idleTimeout  = "15s" // a transaction whose process hangs must not hold its locks
 )
 
 // Options of a pool.
@@ -24,6 +38,12 @@ type Options struct {
 	Application string
 	// MaxConns of the pool; 0 means 10.
 	MaxConns int32
+	// ConnectTimeout is how long one connect may take; 0 means 10 s.
+	ConnectTimeout time.Duration
+	// StatementTimeout is how long one statement may run; 0 means 10 s.
+	StatementTimeout time.Duration
+	// RequireTLS refuses a URL that would also connect without TLS, except to this machine itself.
+	RequireTLS bool
 	// ReadOnly sessions change nothing, whatever their role may do, and have countTimeout for a statement: they look through whole tables, once
 	// and without anybody who would try again, so they are also patient in connecting.
 	ReadOnly bool
@@ -40,11 +60,18 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	if config.MaxConns == 0 {
 		config.MaxConns = 10
 	}
-	config.ConnConfig.ConnectTimeout = 3 * time.Second
-	config.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
+	if o.RequireTLS && !onlyTLS(config.ConnConfig) {
+		return nil, errors.New("postgres: the database URL allows a connection without TLS: set sslmode to require, verify-ca or verify-full")
+	}
+	dialer := newDialer()
+	config.BeforeConnect = dialer.before
+	config.ConnConfig.ConnectTimeout = cmp.Or(o.ConnectTimeout, connectTimeout)
+	tracer := multitracer.New(otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes()))
+	tracer.ConnectTracers = append(tracer.ConnectTracers, dialer)
+	config.ConnConfig.Tracer = tracer
 	for name, value := range map[string]string{
 		"application_name": o.Application, "timezone": "UTC", "synchronous_commit": synchronousCommit,
-		"statement_timeout": statementTimeout, "idle_in_transaction_session_timeout": idleTimeout,
+		"statement_timeout": milliseconds(cmp.Or(o.StatementTimeout, statementTimeout)), "idle_in_transaction_session_timeout": idleTimeout,
 	} {
 		config.ConnConfig.RuntimeParams[name] = value
 	}
@@ -59,3 +86,20 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	}
 	return pool, nil
 }
+
+// onlyTLS reports whether every way the URL allows is encrypted or stays on this machine. `prefer`, which is what a URL without sslmode
+// means, tries a second connection without TLS after each failed one.
+func onlyTLS(c *pgx.ConnConfig) bool {
+	if c.TLSConfig == nil && !onThisMachine(c.Host) {
+		return false
+	}
+	return !slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil && !onThisMachine(f.Host) })
+}
+
+// onThisMachine reports whether a host of a URL is a socket's folder or an address that no network reaches.
+func onThisMachine(host string) bool {
+	return strings.HasPrefix(host, "/") || host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+// milliseconds is a duration in PostgreSQL's spelling.
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -5,8 +5,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/lianhu/lianhu/pkg/postgres"
 )
 
 // Config of one process. Every variable is read once, at start; one that is missing, malformed or misspelt stops it.
@@ -15,6 +18,10 @@ type Config struct {
 	DatabaseURL string `env:"DATABASE_URL,required"`
 	// MaxConns of the pool.
 	MaxConns int32 `env:"MAX_CONNS" envDefault:"10"`
+	// ConnectTimeout is how long one connect to the database may take.
+	ConnectTimeout time.Duration `env:"CONNECT_TIMEOUT" envDefault:"10s"`
+	// StatementTimeout is how long one statement may run.
+	StatementTimeout time.Duration `env:"STATEMENT_TIMEOUT" envDefault:"10s"`
 	// Listen is the gRPC address.
 	Listen string `env:"LISTEN" envDefault:":8443"`
 	// HealthListen is the address of plaintext health checks, for whoever runs the process; empty means none.
@@ -43,6 +50,14 @@ type Shared struct {
 
 // Production reports whether real people's matters are handled here.
 func (s Shared) Production() bool { return s.Environment != "development" }
+
+// Database are the options of the process's pool of its own database.
+func (c Config) Database(application string) postgres.Options {
+	return postgres.Options{
+		Application: application, MaxConns: c.MaxConns, ConnectTimeout: c.ConnectTimeout, StatementTimeout: c.StatementTimeout,
+		RequireTLS: c.Shared.Production(),
+	}
+}
 
 // ParseConfig reads the configuration of a service from the environment: variables `<PREFIX>_…` and the shared ones. Into may
 // be a struct of the service's own that embeds Config. A variable with the prefix that no field takes is an error: it is a

@@ -154,7 +154,7 @@ func open(ctx context.Context, spec Spec, config Config) (r *Runtime, stop func(
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err := postgres.Open(ctx, config.DatabaseURL, postgres.Options{Application: spec.Name, MaxConns: config.MaxConns})
+	pool, err := postgres.Open(ctx, config.DatabaseURL, config.Database(spec.Name))
 	if err != nil {
 		return nil, nil, err
 	}

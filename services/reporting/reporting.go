@@ -101,7 +101,7 @@ func openVault(ctx context.Context, c Config) (*store.Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := postgres.Open(ctx, c.VaultDatabaseURL, postgres.Options{Application: Name + " vault", MaxConns: c.MaxConns})
+	pool, err := postgres.Open(ctx, c.VaultDatabaseURL, c.Database(Name+" vault"))
 	if err != nil {
 		return nil, err
 	}
