@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/lianhu/lianhu/pkg/identity"
 )
 
 // Probes are the answers of one process to health checks: Live from the beginning, Ready once the server says so. Whoever runs
@@ -32,6 +36,42 @@ func (p *Probes) Ready(ready bool) {
 	}
 	p.health.SetServingStatus("", status)
 	p.health.SetServingStatus(Ready, status)
+}
+
+// CheckEvery is how often the checks of readiness run unless a server says otherwise.
+const CheckEvery = 5 * time.Second
+
+// Check runs each check, a second at the most, and says whether calls are welcome. What fails is logged by its name.
+func (p *Probes) Check(ctx context.Context, log *slog.Logger, checks ...Check) {
+	ready := true
+	for _, c := range checks {
+		bounded, cancel := context.WithTimeout(ctx, time.Second)
+		if err := c.Run(bounded); err != nil {
+			ready = false
+			log.WarnContext(ctx, "server: not ready", "check", c.Name, "cause", describe(err))
+		}
+		cancel()
+	}
+	p.Ready(ready)
+}
+
+// Watch runs the checks again and again until ctx is done.
+func (p *Probes) Watch(ctx context.Context, every time.Duration, log *slog.Logger, checks ...Check) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			p.Check(ctx, log, checks...)
+		}
+	}
+}
+
+// CertificateCheck fails when the process's own certificate has run out: whoever calls would be refused by its own library.
+func CertificateCheck(source *identity.Source) Check {
+	return Check{Name: "certificate", Run: func(context.Context) error { return source.Check() }}
 }
 
 // Register adds the health service to a server.

@@ -119,7 +119,7 @@ func New(config Config) (*Server, error) {
 	config.Limits.MessageBytes = orDefault(config.Limits.MessageBytes, 1<<20)
 	config.Limits.Calls = orDefault(config.Limits.Calls, 128)
 	config.Limits.Streams = orDefault(config.Limits.Streams, 1024)
-	config.CheckEvery = orDefault(config.CheckEvery, 5*time.Second)
+	config.CheckEvery = orDefault(config.CheckEvery, CheckEvery)
 	config.StopWithin = orDefault(config.StopWithin, 10*time.Second)
 	validator, err := protovalidate.New()
 	if err != nil {
@@ -174,7 +174,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if err := s.prepare(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	s.check(ctx)
+	s.probes.Check(ctx, s.log, s.checks()...)
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := s.Server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
@@ -183,7 +183,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return nil
 	})
 	group.Go(func() error {
-		s.watch(running)
+		s.probes.Watch(running, s.config.CheckEvery, s.log, s.checks()...)
 		s.stop()
 		return nil
 	})
@@ -214,32 +214,9 @@ func (s *Server) reports(action string) bool {
 	})
 }
 
-// watch runs the checks until ctx is done.
-func (s *Server) watch(ctx context.Context) {
-	ticker := time.NewTicker(s.config.CheckEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			s.check(ctx)
-		}
-	}
-}
-
-func (s *Server) check(ctx context.Context) {
-	checks := append([]Check{{Name: "certificate", Run: func(context.Context) error { return s.config.Identity.Check() }}}, s.config.Checks...)
-	ready := true
-	for _, c := range checks {
-		bounded, cancel := context.WithTimeout(ctx, time.Second)
-		if err := c.Run(bounded); err != nil {
-			ready = false
-			s.log.WarnContext(ctx, "server: not ready", "check", c.Name, "cause", describe(err))
-		}
-		cancel()
-	}
-	s.probes.Ready(ready)
+// checks are what readiness depends on.
+func (s *Server) checks() []Check {
+	return append([]Check{CertificateCheck(s.config.Identity)}, s.config.Checks...)
 }
 
 func (s *Server) stop() {

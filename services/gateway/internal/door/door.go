@@ -80,11 +80,13 @@ type Door struct {
 	routes      map[string]route
 	upstreams   map[string]Upstream
 	trustDomain string
+	ready       []server.Check
 }
 
 // New makes the door over upstreams by area. It says of itself by the probes when it answers.
 func New(source *identity.Source, upstreams map[string]Upstream, probes *server.Probes) *Door {
 	d := &Door{routes: routes(), upstreams: upstreams, probes: probes, trustDomain: source.Identity().TrustDomain}
+	d.ready = []server.Check{server.CertificateCheck(source)}
 	d.server = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(source.ServerTLS("h2"))),
 		grpc.ForceServerCodecV2(newCodec()),
@@ -102,7 +104,11 @@ func New(source *identity.Source, upstreams map[string]Upstream, probes *server.
 // Serve passes calls on until ctx is done, then stops: running calls get stopWithin to end.
 func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
 	ended := make(chan error, 1)
-	d.probes.Ready(true)
+	log := slog.Default()
+	d.probes.Check(ctx, log, d.ready...)
+	watching, end := context.WithCancel(ctx)
+	defer end()
+	go d.probes.Watch(watching, server.CheckEvery, log, d.ready...)
 	go func() { ended <- d.server.Serve(listener) }()
 	select {
 	case err := <-ended:
