@@ -118,9 +118,9 @@ func clocksOf(s custody.Source, now time.Time) []Query {
 			SELECT count(*), count(*) FILTER (WHERE overdue <> EXISTS (
 			    SELECT FROM custody_clock k WHERE k.item = i.id AND k.missed_time IS NOT NULL AND k.end_time IS NULL))
 			FROM %s i`, s.Table), nil},
-		{NoUnownedMoment, s.Kind + ".unmarked", `
-			SELECT count(*), count(*) FILTER (WHERE missed_time IS NULL AND (end_time >= due_time OR end_time IS NULL AND due_time < $2::timestamptz))
-			FROM custody_clock WHERE kind = $1`, []any{s.Kind, now.Add(-Tolerance)}},
+		{NoUnownedMoment, s.Kind + ".unmarked", fmt.Sprintf(`
+			SELECT count(*), count(*) FILTER (WHERE missed_time IS NULL AND (end_time >= due_time OR end_time IS NULL AND due_time < $1::timestamptz))
+			FROM custody_clock k JOIN %s i ON i.id = k.item`, s.Table), []any{now.Add(-Tolerance)}},
 	}
 }
 

@@ -50,6 +50,10 @@ func TestAPlantedViolationIsCounted(t *testing.T) {
 		{"events.parked", `INSERT INTO parked_event (follower, seq, subject_kind, subject_id, event, attempts, reason, deadline, request_id)
 			VALUES ('registry.reporting', 99, 'report', gen_random_uuid(), '', 10, 'INTERNAL', now() + interval '100 years', gen_random_uuid())`},
 		{"looks.purpose", "UPDATE audit SET purpose = 0 WHERE NOT effect AND subject_id = '" + child + "'"},
+		{"visit_plan.overdue", "UPDATE visit_plan SET overdue = true WHERE id = '" + plan + "'"},
+		{"visit_plan.clock", "UPDATE custody_clock SET clock = 'visit.never' WHERE item = '" + plan + "' AND end_time IS NULL"},
+		{"visit_plan.unmarked", "UPDATE custody_clock SET due_time = due_time - interval '1 year' WHERE item = '" + plan + "' AND end_time IS NULL"},
+		{"clocks.fired_once", "UPDATE audit SET method = 'sweep/visit_plan' WHERE id = (SELECT max(id) FROM audit WHERE effect AND subject_id = '" + plan + "')"},
 		{"reporter.absent", "UPDATE feed SET audience = audience || '" + school + "'::text WHERE seq = 1"},
 	} {
 		before := h.violations(t, h.now(t))[p.promise]
