@@ -30,6 +30,8 @@ const (
 	KeyOfficer   = "lianhu-officer"
 	KeyDistrict  = "lianhu-district"
 	KeyContract  = "lianhu-contract"
+	// KeyCorrelation names one call, in the answer and in the logs on its way. The gateway draws it; it says nothing of caller or content.
+	KeyCorrelation = "lianhu-correlation-id"
 )
 
 // Gateway is the name of the service whose word about a caller counts.
@@ -128,8 +130,7 @@ func principalClaim(values []string) (Claim, error) {
 // IsPrincipalKey reports whether a metadata key or HTTP header is a spelling of KeyPrincipal, behind whatever prefix and
 // with whatever separators a proxy or gateway on the way would turn into it. The gateway removes them from outside calls.
 func IsPrincipalKey(key string) bool {
-	plain := strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.ToLower(key))
-	return strings.Contains(plain, "lianhuprincipal")
+	return strings.Contains(plain(key), "lianhuprincipal")
 }
 
 var contractForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$`)
@@ -164,12 +165,37 @@ func readPurpose(claim *Claim, md metadata.MD) error {
 
 // single reads a key that may come once: with two values it would depend on the reader which of them counts.
 func single(md metadata.MD, key string) (string, error) {
-	values := md.Get(key)
-	switch len(values) {
-	case 0:
-		return "", nil
-	case 1:
-		return values[0], nil
+	if err := Single(md, key); err != nil {
+		return "", err
 	}
-	return "", fault.Invalid(key, "given more than once")
+	values := md.Get(key)
+	if len(values) == 0 {
+		return "", nil
+	}
+	return values[0], nil
+}
+
+// Single refuses a key that is given more than once, or in another spelling than its own: `Grpc-Metadata-…`, with underscores, as `…-bin`.
+// One reader would take the first, another the last, a third none, and the officer who acts would be lost on the way.
+//
+// Errors: FIELD_INVALID.
+func Single(headers map[string][]string, key string) error {
+	count := 0
+	for name, values := range headers {
+		switch lower := strings.ToLower(name); {
+		case lower == key:
+			count += len(values)
+		case strings.Contains(plain(lower), plain(key)):
+			return fault.Invalid(key, "given in another spelling; send it once, under this name")
+		}
+	}
+	if count > 1 {
+		return fault.Invalid(key, "given more than once")
+	}
+	return nil
+}
+
+// plain is a key without what proxies put between its words.
+func plain(key string) string {
+	return strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.ToLower(key))
 }

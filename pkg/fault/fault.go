@@ -105,6 +105,9 @@ func (e *Error) Kind() faultv1.Kind { return info(e.reason).GetKind() }
 // ZH is the text for the person in front of the calling system.
 func (e *Error) ZH() string { return info(e.reason).GetZh() }
 
+// HTTPStatus is the status over HTTP where it is not that of the kind; 0 otherwise.
+func (e *Error) HTTPStatus() int { return int(info(e.reason).GetHttpStatus()) }
+
 // Message is the English text for the developer of the calling system.
 func (e *Error) Message() string { return e.message }
 

@@ -40,18 +40,31 @@ func (s *Server) refuse(ctx context.Context, method string, err error) error {
 		return err
 	}
 	f, plain := classify(ctx, err)
+	correlation := note(ctx).correlation
 	if f == nil {
-		return plain
+		return Identified(status.Convert(plain), correlation).Err()
 	}
 	note(ctx).reason = f.Reason()
 	if f.Kind() == faultv1.Kind_KIND_UNSPECIFIED {
 		id := traceID(ctx)
-		f = fault.New(faultv1.Reason_REASON_INTERNAL, "a defect of ours; tell the operator the trace id", "trace_id", id)
-		s.log.ErrorContext(ctx, "server: defect", "method", method, "trace_id", id, "cause", describe(err))
+		f = fault.New(faultv1.Reason_REASON_INTERNAL, defect, "trace_id", id)
+		s.log.ErrorContext(ctx, "server: defect", "correlation_id", correlation, "method", method, "trace_id", id, "cause", describe(err))
 	} else if cause := errors.Unwrap(f); cause != nil {
-		s.log.WarnContext(ctx, "server: refused with a cause", "method", method, "reason", f.Reason(), "cause", describe(cause))
+		s.log.WarnContext(ctx, "server: refused with a cause", "correlation_id", correlation, "method", method, "reason", f.Reason(), "cause", describe(cause))
 	}
-	return Status(f).Err()
+	return Identified(Status(f), correlation).Err()
+}
+
+// defect is the text of what nobody but us can mend.
+const defect = "a defect of ours; tell the operator the correlation id"
+
+// Identified adds to a refusal the correlation id of its call: by it an operator finds the call in the logs.
+func Identified(s *status.Status, correlation string) *status.Status {
+	full, err := s.WithDetails(&errdetails.RequestInfo{RequestId: correlation})
+	if err != nil {
+		return s // OK, which is no refusal
+	}
+	return full
 }
 
 // foreign methods, those of health and reflection, speak in statuses of their own.

@@ -66,7 +66,7 @@ func Run(ctx context.Context, c Config, grpcListener, jsonListener net.Listener)
 		if !ok {
 			return fmt.Errorf("gateway: no address for %s in GATEWAY_PEERS", area)
 		}
-		if upstreams[area], err = door.Dial(address, source, area); err != nil {
+		if upstreams[area], err = door.Dial(address, source, area, surface.Condition()); err != nil {
 			return fmt.Errorf("gateway: %w", err)
 		}
 	}

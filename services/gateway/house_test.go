@@ -248,6 +248,9 @@ func refused(t *testing.T, err error, code codes.Code, reason string) map[string
 	return nil
 }
 
+// errorText is all that a refusal says, details included.
+func errorText(err error) string { return status.Convert(err).Proto().String() }
+
 // refusal is what a service answers when it refuses.
 func refusal(reason faultv1.Reason, text string, keyValues ...string) error {
 	return server.Status(fault.New(reason, text, keyValues...)).Err()

@@ -106,16 +106,16 @@ func TestAnUnreadableRequestIsNotQuoted(t *testing.T) {
 	const path, list = "/v1/reporting/reports", "/v1/reporting/reports?"
 	for name, k := range map[string]struct{ method, path, body, field, place string }{
 		"a number with a zero":      {http.MethodPost, path, `{"child":{"name":0319.5,"idNumber":"` + secret + `"}}`, "child", "(line 1, column 19)"},
-		"an object for a string":    {http.MethodPost, path, "{\"child\": {\n  \"idNumber\": {\"x\":\"" + secret + "\"}}}", "child.id_number", "(line 2, column 15)"},
+		"an object for a string":    {http.MethodPost, path, "{\"child\": {\n  \"idNumber\": {\"x\":\"" + secret + "\"}}}", "child.idNumber", "(line 2, column 15)"},
 		"a string for a message":    {http.MethodPost, path, `{"child":"` + secret + `"}`, "child", "(line 1, column 10)"},
 		"an unknown enum":           {http.MethodPost, path, `{"child":{"sex":"` + secret + `"}}`, "child.sex", "(line 1, column 17)"},
-		"a string for a flag":       {http.MethodPost, path, `{"validateOnly":"` + secret + `"}`, "validate_only", "(line 1, column 17)"},
-		"no time":                   {http.MethodPost, path, `{"discoverTime":"` + secret + `"}`, "discover_time", "(line 1, column 17)"},
+		"a string for a flag":       {http.MethodPost, path, `{"validateOnly":"` + secret + `"}`, "validateOnly", "(line 1, column 17)"},
+		"no time":                   {http.MethodPost, path, `{"discoverTime":"` + secret + `"}`, "discoverTime", "(line 1, column 17)"},
 		"an element of a list":      {http.MethodPost, path, `{"situations":["LIVING_ALONE",{"a":"` + secret + `"}]}`, "situations[1]", "(line 1, column 31)"},
 		"an unknown field":          {http.MethodPost, path, `{"child":{"` + secret + `":1}}`, "child", "(line 1, column 11)"},
 		"a field of that name":      {http.MethodPost, path, `{"x field ` + secret + `: (line 1:2)":1}`, "body", "(line 1, column 2)"},
-		"a field twice":             {http.MethodPost, path, `{"narrative":"` + secret + `","narrative":"` + secret + `"}`, "body", "(line 1, column 31)"},
-		"by the other name too":     {http.MethodPost, path, `{"child":{"idNumber":"` + secret + `","id_number":"` + secret + `"}}`, "child", "(line 1, column 39)"},
+		"a field twice":             {http.MethodPost, path, `{"narrative":"` + secret + `","narrative":"` + secret + `"}`, "narrative", "(line 1, column 31)"},
+		"by the other name too":     {http.MethodPost, path, `{"child":{"idNumber":"` + secret + `","id_number":"` + secret + `"}}`, "child.id_number", "(line 1, column 39)"},
 		"spaces and wide letters":   {http.MethodPost, path, "\r\n\t {\"narrative\":\"钱雨\",\n \"child\":{\"name\":\"钱\",\"sex\":\"" + secret + "\"}}", "child.sex", "(line 3, column 28)"},
 		"cut off":                   {http.MethodPost, path, `{"child":{"name":"` + secret, "body", ""},
 		"not JSON":                  {http.MethodPost, path, secret, "body", "(line 1, column 1)"},
@@ -151,11 +151,11 @@ func TestWhatIsTooLargeIsNamedOverJSON(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, map[string]behind{"reporting": large})
 	c := h.browser(t, township)
-	metadata, _ := h.refuses(t, c, http.MethodPost, "/v1/reporting/reports", `{"narrative":"`+strings.Repeat("r", 4<<20)+`"}`, http.StatusTooManyRequests, "MESSAGE_TOO_LARGE")
+	metadata, _ := h.refuses(t, c, http.MethodPost, "/v1/reporting/reports", `{"narrative":"`+strings.Repeat("r", 4<<20)+`"}`, http.StatusRequestEntityTooLarge, "MESSAGE_TOO_LARGE")
 	if metadata["limit_bytes"] != "4194304" {
 		t.Errorf("request: %v", metadata)
 	}
-	metadata, _ = h.refuses(t, c, http.MethodGet, "/v1/reporting/reports/x", "", http.StatusTooManyRequests, "MESSAGE_TOO_LARGE")
+	metadata, _ = h.refuses(t, c, http.MethodGet, "/v1/reporting/reports/x", "", http.StatusRequestEntityTooLarge, "MESSAGE_TOO_LARGE")
 	if metadata["limit_bytes"] != "8388608" {
 		t.Errorf("answer: %v", metadata)
 	}

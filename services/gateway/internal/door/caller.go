@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"slices"
+	"strings"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
@@ -23,9 +25,9 @@ import (
 // principal, present or future, can be smuggled in.
 var passed = [...]string{access.KeyPurpose, access.KeyMatter, access.KeyOfficer, access.KeyContract}
 
-// Outgoing is the metadata that services get: who calls, by certificate, and what the caller says of its call.
-// It returns fault IDENTITY_REQUIRED for a certificate that names no unit.
-func Outgoing(state tls.ConnectionState, trustDomain string, word func(key string) []string) (metadata.MD, error) {
+// Outgoing is the metadata that services get: who calls, by certificate, what the caller says of its call, and the id of the call.
+// It returns fault IDENTITY_REQUIRED for a certificate that names no unit, and FIELD_INVALID for a key that is given twice.
+func Outgoing(state tls.ConnectionState, trustDomain string, said map[string][]string, correlation string) (metadata.MD, error) {
 	if len(state.VerifiedChains) == 0 {
 		return nil, fault.New(faultv1.Reason_REASON_IDENTITY_REQUIRED, "present a client certificate of the suite")
 	}
@@ -36,25 +38,31 @@ func Outgoing(state tls.ConnectionState, trustDomain string, word func(key strin
 	}
 	hash := sha256.Sum256(leaf.Raw)
 	principal := &accessv1.Principal{Unit: who.Unit, System: who.System, Method: "mtls", CertificateHash: hex.EncodeToString(hash[:]), CertificateExpireTime: timestamppb.New(leaf.NotAfter)}
-	if officer := word(access.KeyOfficer); len(officer) == 1 {
+	out := metadata.MD{}
+	for _, key := range passed {
+		if err := access.Single(said, key); err != nil {
+			return nil, err
+		}
+	}
+	for name, values := range said {
+		if key := strings.ToLower(name); slices.Contains(passed[:], key) {
+			out.Set(key, values...)
+		}
+	}
+	if officer := out.Get(access.KeyOfficer); len(officer) == 1 {
 		principal.Officer = officer[0]
 	}
 	binary, err := proto.Marshal(principal)
 	if err != nil {
 		return nil, err
 	}
-	out := metadata.MD{}
-	for _, key := range passed {
-		if values := word(key); len(values) > 0 {
-			out.Set(key, values...)
-		}
-	}
 	out.Set(access.KeyPrincipal, string(binary))
+	out.Set(access.KeyCorrelation, correlation)
 	return out, nil
 }
 
 // outgoing is Outgoing for a gRPC call.
-func outgoing(ctx context.Context, trustDomain string) (metadata.MD, error) {
+func outgoing(ctx context.Context, trustDomain, correlation string) (metadata.MD, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return nil, fault.New(faultv1.Reason_REASON_IDENTITY_REQUIRED, "the connection has no peer")
@@ -64,5 +72,5 @@ func outgoing(ctx context.Context, trustDomain string) (metadata.MD, error) {
 		return nil, fault.New(faultv1.Reason_REASON_IDENTITY_REQUIRED, "the connection is not TLS")
 	}
 	in, _ := metadata.FromIncomingContext(ctx)
-	return Outgoing(info.State, trustDomain, in.Get)
+	return Outgoing(info.State, trustDomain, in, correlation)
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc"
@@ -22,6 +23,7 @@ import (
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/identity"
@@ -50,11 +52,12 @@ type Upstream struct {
 }
 
 // Dial makes the connections to a service, whose target is as for client.Target. Nothing is retried here: whether a call may be repeated, only its caller knows.
-func Dial(target string, source *identity.Source, service string) (Upstream, error) {
+// More options are for what only one side of the gateway needs.
+func Dial(target string, source *identity.Source, service string, more ...grpc.DialOption) (Upstream, error) {
 	peer := identity.OfService(source.Identity().TrustDomain, service)
 	target, addresses := client.Target(target)
 	dial := func() (*grpc.ClientConn, error) {
-		return grpc.NewClient(target, append(addresses,
+		return grpc.NewClient(target, append(append(addresses, more...),
 			grpc.WithTransportCredentials(credentials.NewTLS(source.ClientTLS(peer))),
 			grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`), grpc.WithDisableRetry(),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
@@ -125,24 +128,28 @@ func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
 // pass carries one call to its service and back.
 func (d *Door) pass(_ any, in grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(in)
-	err := d.carry(in, method)
+	correlation := uuid.NewString()
+	if err := in.SetHeader(metadata.Pairs(access.KeyCorrelation, correlation)); err != nil {
+		return err
+	}
+	err := d.carry(in, method, correlation)
 	var f *fault.Error
 	if errors.As(err, &f) {
 		if _, published := d.routes[method]; !published {
 			method = "" // the caller's own words
 		}
-		slog.InfoContext(in.Context(), "gateway: refused", "method", shortMethod(method), "reason", f.Reason())
-		return server.Status(f).Err()
+		slog.InfoContext(in.Context(), "gateway: refused", "correlation_id", correlation, "method", shortMethod(method), "reason", f.Reason())
+		return server.Identified(server.Status(f), correlation).Err()
 	}
 	return err
 }
 
-func (d *Door) carry(in grpc.ServerStream, method string) error {
+func (d *Door) carry(in grpc.ServerStream, method, correlation string) error {
 	to, ok := d.routes[method]
 	if !ok {
 		return fault.New(faultv1.Reason_REASON_METHOD_UNKNOWN, "no method of this name is published")
 	}
-	md, err := outgoing(in.Context(), d.trustDomain)
+	md, err := outgoing(in.Context(), d.trustDomain, correlation)
 	if err != nil {
 		return err
 	}

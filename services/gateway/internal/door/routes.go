@@ -46,6 +46,15 @@ func eachService(visit func(area string, service protoreflect.ServiceDescriptor)
 	}
 }
 
+// EachMethod visits every method of the contract.
+func EachMethod(visit func(m protoreflect.MethodDescriptor)) {
+	eachService(func(_ string, service protoreflect.ServiceDescriptor) {
+		for i := range service.Methods().Len() {
+			visit(service.Methods().Get(i))
+		}
+	})
+}
+
 // published answers reflection with the contract's services beside the door's own.
 type published struct{ server *grpc.Server }
 

@@ -8,11 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
-
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/lianhu/lianhu/pkg/fault"
 )
@@ -21,14 +17,14 @@ import (
 // decoder itself speaks; where in the body it stopped is looked up in the body again.
 var (
 	ofBody      = regexp.MustCompile(`^proto:[\s\x{a0}]*(?:syntax error )?\(line (\d+):(\d+)\): (unknown field|duplicate field)?`)
-	ofParameter = regexp.MustCompile(`^(?:type mismatch, parameter: |missing parameter |parsing (?:field|list|map key|map value) |too many values for field )"?([a-z][a-z0-9_.]*)`)
+	ofParameter = regexp.MustCompile(`^(?:type mismatch, parameter: |missing parameter |parsing (?:field|list|map key|map value) |too many values for field )"?([A-Za-z][A-Za-z0-9_.]*)`)
 )
 
 // unreadable is the fault for a request that is not of the contract's shape. It names the field and the place, never the content.
 func unreadable(text string, body []byte) *fault.Error {
 	if found := ofParameter.FindStringSubmatch(text); found != nil {
-		if path, ok := known(found[1]); ok {
-			return fault.Invalid(path, "not a value of this parameter's type")
+		if known(found[1]) {
+			return fault.Invalid(found[1], "not a value of this parameter's type")
 		}
 	}
 	if len(body) == 0 {
@@ -38,7 +34,7 @@ func unreadable(text string, body []byte) *fault.Error {
 	err := json.NewDecoder(bytes.NewReader(body)).Decode(&raw)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return at(body, int(syntax.Offset)-1, "not JSON")
+		return at(body, int(syntax.Offset)-1, "not JSON", false)
 	}
 	found := ofBody.FindStringSubmatch(text)
 	if err != nil || found == nil {
@@ -49,14 +45,49 @@ func unreadable(text string, body []byte) *fault.Error {
 	}[found[3]]
 	// The decoder counts from the first character that is no space.
 	start := len(body) - len(bytes.TrimLeft(body, " \t\r\n"))
-	return at(body, start+offset(raw, found[1], found[2]), what)
+	return at(body, start+offset(raw, found[1], found[2]), what, found[3] != "")
 }
 
-// at is the fault for what stands at a place of the body.
-func at(body []byte, position int, what string) *fault.Error {
-	before := body[:max(0, min(position, len(body)))]
-	line, column := bytes.Count(before, []byte("\n"))+1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])+1
-	return fault.Invalid(path(body, len(before)), fmt.Sprintf("%s (line %d, column %d)", what, line, column))
+// at is the fault for what stands at a place of the body; key says that it is the name of a field.
+func at(body []byte, offset int, what string, key bool) *fault.Error {
+	offset = max(0, min(offset, len(body)))
+	way := path(body, offset)
+	if key {
+		way = join(way, keyAt(body[offset:]))
+	}
+	line, column := position(body, offset)
+	return fault.Invalid(way, what+place(line, column))
+}
+
+// position is the line and column, in characters and from 1, of a byte.
+func position(body []byte, offset int) (line, column int) {
+	before := body[:offset]
+	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+}
+
+func place(line, column int) string { return fmt.Sprintf(" (line %d, column %d)", line, column) }
+
+// fieldLike is what may be the misspelt name of a field. Any other key is content, perhaps a child's name, and is not repeated.
+var fieldLike = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+
+// keyAt is the key that stands at the beginning of a text, when it may be said.
+func keyAt(text []byte) string {
+	token, err := json.NewDecoder(bytes.NewReader(text)).Token()
+	if key, ok := token.(string); ok && err == nil && fieldLike.MatchString(key) {
+		return key
+	}
+	return ""
+}
+
+// join adds a name to a path; `body` is the path to nothing in particular.
+func join(path, name string) string {
+	switch {
+	case name == "":
+		return path
+	case path == "body":
+		return name
+	}
+	return path + "." + name
 }
 
 // offset turns line and column, in characters and from 1, into a number of bytes.
@@ -81,7 +112,7 @@ type level struct {
 	index         int
 }
 
-// path gives the field that holds the position, in the contract's spelling, as far as the contract knows its keys.
+// path gives the field that holds the position, as the caller spells it and as far as the contract knows its keys.
 func path(body []byte, position int) string {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	var open []level
@@ -117,51 +148,16 @@ func spell(open []level) string {
 			fmt.Fprintf(&out, "[%d]", l.index)
 			continue
 		}
-		name, ok := known(l.key)
-		if !l.keyed || !ok {
+		if !l.keyed || !known(l.key) {
 			break
 		}
 		if out.Len() > 0 {
 			out.WriteByte('.')
 		}
-		out.WriteString(name)
+		out.WriteString(l.key)
 	}
 	if out.Len() == 0 {
 		return "body"
 	}
 	return out.String()
-}
-
-// names are the fields of the contract by both spellings: a key that is not among them is content.
-var names = sync.OnceValue(func() map[string]string {
-	out := map[string]string{}
-	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		collect(file.Messages(), out)
-		return true
-	})
-	return out
-})
-
-func collect(messages protoreflect.MessageDescriptors, out map[string]string) {
-	for i := range messages.Len() {
-		fields := messages.Get(i).Fields()
-		for j := range fields.Len() {
-			name := string(fields.Get(j).Name())
-			out[name], out[fields.Get(j).JSONName()] = name, name
-		}
-		collect(messages.Get(i).Messages(), out)
-	}
-}
-
-// known gives the contract's spelling of a path, if all of it is the contract's.
-func known(path string) (string, bool) {
-	parts := strings.Split(path, ".")
-	for i, part := range parts {
-		name, ok := names()[part]
-		if !ok {
-			return "", false
-		}
-		parts[i] = name
-	}
-	return strings.Join(parts, "."), true
 }

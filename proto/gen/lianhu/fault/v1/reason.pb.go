@@ -30,7 +30,7 @@ const (
 type Kind int32
 
 const (
-	// Not classified: a defect of ours. INTERNAL, HTTP 500. Report it with the trace id.
+	// Not classified: a defect of ours. INTERNAL, HTTP 500. Report it with the correlation id.
 	Kind_KIND_UNSPECIFIED Kind = 0
 	// Wrong in any state of the world. INVALID_ARGUMENT, HTTP 400. Correct the request.
 	Kind_KIND_INVALID Kind = 1
@@ -123,7 +123,8 @@ const (
 	Reason_REASON_REQUEST_ID_REQUIRED Reason = 2
 	// The same request_id came before with another content. Metadata: {"method":"/lianhu.registry.v1.RegistryService/RegisterChild"}.
 	Reason_REASON_REQUEST_ID_REUSED Reason = 3
-	// The etag sent is not that of the stored version. Metadata: {"etag":"..."} with the present one.
+	// The etag sent is not that of the stored version. Over HTTP 412 where it was sent as If-Match, else 409. Metadata: {"etag":"..."} with
+	// the present one.
 	Reason_REASON_ETAG_MISMATCH Reason = 4
 	// The verb is not legal in the present state. Metadata: {"state":"CLOSED","verb":"accept"}.
 	Reason_REASON_STATE_FORBIDS Reason = 5
@@ -141,7 +142,8 @@ const (
 	Reason_REASON_MASKED_VALUE Reason = 11
 	// A string carries U+0000. Metadata: {"field":"narrative"}.
 	Reason_REASON_NUL_CHARACTER Reason = 12
-	// The message is larger than the limit. Metadata: {"limit_bytes":"1048576"}.
+	// The message is larger than the limit, HTTP 413. Never repeat it: no waiting makes it smaller, so it carries no RetryInfo. gRPC itself
+	// refuses what is larger than twice the limit, with the same code and no reason at all. Metadata: {"limit_bytes":"1048576"}.
 	Reason_REASON_MESSAGE_TOO_LARGE Reason = 13
 	// The call carried no deadline. Metadata: {}.
 	Reason_REASON_DEADLINE_REQUIRED Reason = 14
@@ -165,7 +167,8 @@ const (
 	Reason_REASON_FEED_POSITION_EXPIRED Reason = 22
 	// A reader was too slow and was cut off; resume from its last token. Metadata: {}.
 	Reason_REASON_FEED_READER_SLOW Reason = 23
-	// A defect of ours. Metadata: {"trace_id":"..."}.
+	// A defect of ours. Tell the operator the correlation id, which stands in the header `lianhu-correlation-id` of every answer and in the
+	// `google.rpc.RequestInfo` of every refusal. Metadata: {"trace_id":"..."}.
 	Reason_REASON_INTERNAL Reason = 24
 	// Nobody published a method of this name. Metadata: {}.
 	Reason_REASON_METHOD_UNKNOWN Reason = 25
@@ -178,6 +181,17 @@ const (
 	Reason_REASON_CONTENTION Reason = 28
 	// A repair of custody names grounds that the item does not show: it is not broken in that way. Metadata: {"grounds":"HOLDER_GONE"}.
 	Reason_REASON_CUSTODY_NOT_BROKEN Reason = 29
+	// HTTP only, 405: there is something at this path, but not for this method; the header Allow lists the ones there are. Not to be taken
+	// for METHOD_NOT_ALLOWED, which is about the caller's role. Metadata: {"allow":"GET, HEAD, OPTIONS"}.
+	Reason_REASON_HTTP_METHOD_UNKNOWN Reason = 40
+	// HTTP only, 415: the body is not JSON (`Content-Type: application/json`), or is compressed (`Content-Encoding`), which is taken
+	// from nobody. Metadata: {"header":"Content-Type"}.
+	Reason_REASON_HTTP_CONTENT_UNSUPPORTED Reason = 41
+	// HTTP only, 406: the header Accept leaves out JSON, which is all there is. Metadata: {"header":"Accept"}.
+	Reason_REASON_HTTP_ANSWER_NOT_ACCEPTABLE Reason = 42
+	// HTTP only, 403: a page of another site made a browser send this, which holds the unit's certificate. Nothing was done.
+	// Metadata: {"header":"Origin"}.
+	Reason_REASON_HTTP_ORIGIN_FOREIGN Reason = 43
 )
 
 // Enum value maps for Reason.
@@ -213,38 +227,46 @@ var (
 		27: "REASON_PARKED_EVENT_NOT_FOUND",
 		28: "REASON_CONTENTION",
 		29: "REASON_CUSTODY_NOT_BROKEN",
+		40: "REASON_HTTP_METHOD_UNKNOWN",
+		41: "REASON_HTTP_CONTENT_UNSUPPORTED",
+		42: "REASON_HTTP_ANSWER_NOT_ACCEPTABLE",
+		43: "REASON_HTTP_ORIGIN_FOREIGN",
 	}
 	Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED":            0,
-		"REASON_FIELD_INVALID":          1,
-		"REASON_REQUEST_ID_REQUIRED":    2,
-		"REASON_REQUEST_ID_REUSED":      3,
-		"REASON_ETAG_MISMATCH":          4,
-		"REASON_STATE_FORBIDS":          5,
-		"REASON_NOT_FOUND":              6,
-		"REASON_METHOD_NOT_ALLOWED":     7,
-		"REASON_IDENTITY_REQUIRED":      8,
-		"REASON_UNIT_UNKNOWN":           9,
-		"REASON_PAGE_TOKEN_INVALID":     10,
-		"REASON_MASKED_VALUE":           11,
-		"REASON_NUL_CHARACTER":          12,
-		"REASON_MESSAGE_TOO_LARGE":      13,
-		"REASON_DEADLINE_REQUIRED":      14,
-		"REASON_OVERLOADED":             15,
-		"REASON_UNAVAILABLE":            16,
-		"REASON_DRAINING":               17,
-		"REASON_DIVISION_UNKNOWN":       18,
-		"REASON_DIVISION_CLOSED":        19,
-		"REASON_FEED_TOKEN_INVALID":     20,
-		"REASON_FEED_EPOCH_CHANGED":     21,
-		"REASON_FEED_POSITION_EXPIRED":  22,
-		"REASON_FEED_READER_SLOW":       23,
-		"REASON_INTERNAL":               24,
-		"REASON_METHOD_UNKNOWN":         25,
-		"REASON_OFFICER_UNKNOWN":        26,
-		"REASON_PARKED_EVENT_NOT_FOUND": 27,
-		"REASON_CONTENTION":             28,
-		"REASON_CUSTODY_NOT_BROKEN":     29,
+		"REASON_UNSPECIFIED":                0,
+		"REASON_FIELD_INVALID":              1,
+		"REASON_REQUEST_ID_REQUIRED":        2,
+		"REASON_REQUEST_ID_REUSED":          3,
+		"REASON_ETAG_MISMATCH":              4,
+		"REASON_STATE_FORBIDS":              5,
+		"REASON_NOT_FOUND":                  6,
+		"REASON_METHOD_NOT_ALLOWED":         7,
+		"REASON_IDENTITY_REQUIRED":          8,
+		"REASON_UNIT_UNKNOWN":               9,
+		"REASON_PAGE_TOKEN_INVALID":         10,
+		"REASON_MASKED_VALUE":               11,
+		"REASON_NUL_CHARACTER":              12,
+		"REASON_MESSAGE_TOO_LARGE":          13,
+		"REASON_DEADLINE_REQUIRED":          14,
+		"REASON_OVERLOADED":                 15,
+		"REASON_UNAVAILABLE":                16,
+		"REASON_DRAINING":                   17,
+		"REASON_DIVISION_UNKNOWN":           18,
+		"REASON_DIVISION_CLOSED":            19,
+		"REASON_FEED_TOKEN_INVALID":         20,
+		"REASON_FEED_EPOCH_CHANGED":         21,
+		"REASON_FEED_POSITION_EXPIRED":      22,
+		"REASON_FEED_READER_SLOW":           23,
+		"REASON_INTERNAL":                   24,
+		"REASON_METHOD_UNKNOWN":             25,
+		"REASON_OFFICER_UNKNOWN":            26,
+		"REASON_PARKED_EVENT_NOT_FOUND":     27,
+		"REASON_CONTENTION":                 28,
+		"REASON_CUSTODY_NOT_BROKEN":         29,
+		"REASON_HTTP_METHOD_UNKNOWN":        40,
+		"REASON_HTTP_CONTENT_UNSUPPORTED":   41,
+		"REASON_HTTP_ANSWER_NOT_ACCEPTABLE": 42,
+		"REASON_HTTP_ORIGIN_FOREIGN":        43,
 	}
 )
 
@@ -282,7 +304,9 @@ type ReasonInfo struct {
 	Kind Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=lianhu.fault.v1.Kind" json:"kind,omitempty"`
 	// Text for the person in front of the calling system, zh-CN; sent as `google.rpc.LocalizedMessage`. Never
 	// carries personal data.
-	Zh            string `protobuf:"bytes,2,opt,name=zh,proto3" json:"zh,omitempty"`
+	Zh string `protobuf:"bytes,2,opt,name=zh,proto3" json:"zh,omitempty"`
+	// HTTP status of the refusal where it is not that of its kind, for example 413; 0 means that of the kind.
+	HttpStatus    int32 `protobuf:"varint,3,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -331,6 +355,13 @@ func (x *ReasonInfo) GetZh() string {
 	return ""
 }
 
+func (x *ReasonInfo) GetHttpStatus() int32 {
+	if x != nil {
+		return x.HttpStatus
+	}
+	return 0
+}
+
 var file_lianhu_fault_v1_reason_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.EnumValueOptions)(nil),
@@ -354,11 +385,13 @@ var File_lianhu_fault_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_fault_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1clianhu/fault/v1/reason.proto\x12\x0flianhu.fault.v1\x1a google/protobuf/descriptor.proto\x1a\x1dlianhu/access/v1/access.proto\"S\n" +
+	"\x1clianhu/fault/v1/reason.proto\x12\x0flianhu.fault.v1\x1a google/protobuf/descriptor.proto\x1a\x1dlianhu/access/v1/access.proto\"z\n" +
 	"\n" +
 	"ReasonInfo\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x15.lianhu.fault.v1.KindB\x04\xf0\xd2%\x01R\x04kind\x12\x14\n" +
-	"\x02zh\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x02zh*\xe9\x01\n" +
+	"\x02zh\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x02zh\x12%\n" +
+	"\vhttp_status\x18\x03 \x01(\x05B\x04\xf0\xd2%\x01R\n" +
+	"httpStatus*\xe9\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_INVALID\x10\x01\x12\x18\n" +
@@ -371,7 +404,7 @@ const file_lianhu_fault_v1_reason_proto_rawDesc = "" +
 	"\x0eKIND_EXHAUSTED\x10\b\x12\x14\n" +
 	"\x10KIND_UNAVAILABLE\x10\t\x12\x15\n" +
 	"\x11KIND_OUT_OF_RANGE\x10\n" +
-	"*\xee\x10\n" +
+	"*\xae\x13\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12=\n" +
 	"\x14REASON_FIELD_INVALID\x10\x01\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b请求字段不符合要求\x12J\n" +
@@ -386,8 +419,8 @@ const file_lianhu_fault_v1_reason_proto_rawDesc = "" +
 	"\x19REASON_PAGE_TOKEN_INVALID\x10\n" +
 	"\x1a8\xfa\xd2%4\b\x01\x120翻页标记无效，请从第一页重新查询\x12E\n" +
 	"\x13REASON_MASKED_VALUE\x10\v\x1a,\xfa\xd2%(\b\x01\x12$不能将脱敏显示的内容写回\x12=\n" +
-	"\x14REASON_NUL_CHARACTER\x10\f\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b文本中含有非法字符\x12D\n" +
-	"\x18REASON_MESSAGE_TOO_LARGE\x10\r\x1a&\xfa\xd2%\"\b\b\x12\x1e请求内容超过大小限制\x12A\n" +
+	"\x14REASON_NUL_CHARACTER\x10\f\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b文本中含有非法字符\x12G\n" +
+	"\x18REASON_MESSAGE_TOO_LARGE\x10\r\x1a)\xfa\xd2%%\b\b\x12\x1e请求内容超过大小限制\x18\x9d\x03\x12A\n" +
 	"\x18REASON_DEADLINE_REQUIRED\x10\x0e\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b请求未设置超时时间\x12=\n" +
 	"\x11REASON_OVERLOADED\x10\x0f\x1a&\xfa\xd2%\"\b\b\x12\x1e系统繁忙，请稍后重试\x12S\n" +
 	"\x12REASON_UNAVAILABLE\x10\x10\x1a;\xfa\xd2%7\b\t\x123服务暂不可用，请用同一请求编号重试\x12G\n" +
@@ -399,12 +432,16 @@ const file_lianhu_fault_v1_reason_proto_rawDesc = "" +
 	"\x1cREASON_FEED_POSITION_EXPIRED\x10\x16\x1a2\xfa\xd2%.\b\n" +
 	"\x12*订阅位置已过期，请先全量读取\x12X\n" +
 	"\x17REASON_FEED_READER_SLOW\x10\x17\x1a;\xfa\xd2%7\b\b\x123读取过慢，连接已断开，请凭标记继续\x12K\n" +
-	"\x0fREASON_INTERNAL\x10\x18\x1a6\xfa\xd2%2\x120系统内部错误，请将跟踪号告知运维\x122\n" +
+	"\x0fREASON_INTERNAL\x10\x18\x1a6\xfa\xd2%2\x120系统内部错误，请将关联号告知运维\x122\n" +
 	"\x15REASON_METHOD_UNKNOWN\x10\x19\x1a\x17\xfa\xd2%\x13\b\x04\x12\x0f接口不存在\x12B\n" +
 	"\x16REASON_OFFICER_UNKNOWN\x10\x1a\x1a&\xfa\xd2%\"\b\x02\x12\x1e经办人不在本单位名册\x12@\n" +
 	"\x1dREASON_PARKED_EVENT_NOT_FOUND\x10\x1b\x1a\x1d\xfa\xd2%\x19\b\x04\x12\x15没有该滞留事件\x12d\n" +
 	"\x11REASON_CONTENTION\x10\x1c\x1aM\xfa\xd2%I\b\a\x12E同一数据正被频繁修改，请稍后用同一请求编号重试\x12Z\n" +
-	"\x19REASON_CUSTODY_NOT_BROKEN\x10\x1d\x1a;\xfa\xd2%7\b\x06\x123该事项的责任单位或时限并无所述异常:T\n" +
+	"\x19REASON_CUSTODY_NOT_BROKEN\x10\x1d\x1a;\xfa\xd2%7\b\x06\x123该事项的责任单位或时限并无所述异常\x12L\n" +
+	"\x1aREASON_HTTP_METHOD_UNKNOWN\x10(\x1a,\xfa\xd2%(\b\x01\x12!该地址不支持此请求方式\x18\x95\x03\x12S\n" +
+	"\x1fREASON_HTTP_CONTENT_UNSUPPORTED\x10)\x1a.\xfa\xd2%*\b\x01\x12#请求内容须为未压缩的 JSON\x18\x9f\x03\x12M\n" +
+	"!REASON_HTTP_ANSWER_NOT_ACCEPTABLE\x10*\x1a&\xfa\xd2%\"\b\x01\x12\x1b只能以 JSON 形式应答\x18\x96\x03\x12I\n" +
+	"\x1aREASON_HTTP_ORIGIN_FOREIGN\x10+\x1a)\xfa\xd2%%\b\x03\x12!拒绝来自其他网站的请求:T\n" +
 	"\x04info\x12!.google.protobuf.EnumValueOptions\x18\xaf\xda\x04 \x01(\v2\x1b.lianhu.fault.v1.ReasonInfoR\x04infoBe\n" +
 	"\x13com.lianhu.fault.v1P\x01Z:github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1;faultv1\xaa\x02\x0fLianhu.Fault.V1b\x06proto3"
 
