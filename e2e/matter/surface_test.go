@@ -43,6 +43,7 @@ func ask(ctx context.Context, t *testing.T, c *http.Client, method, url, body st
 		t.Fatal(err)
 	}
 	request.Header.Set("Lianhu-Purpose", "MANDATORY_REPORTING")
+	request.Header.Set("Content-Type", "application/json")
 	for name, value := range header {
 		request.Header.Set(name, value)
 	}
@@ -91,7 +92,7 @@ func TestBadInputIsToldApartOverJSON(t *testing.T) {
 		}{
 			"no request_id":       {map[string]string{"id": ""}, "REQUEST_ID_REQUIRED"},
 			"wrong check digit":   {map[string]string{"number": "320411201603041231", "why": "NO_ID_NUMBER_REASON_UNSPECIFIED"}, "ID_NUMBER_INVALID"},
-			"birth in the future": {map[string]string{"birth": "2999-01-01"}, "BIRTH_DATE_INVALID"},
+			"birth in the future": {map[string]string{"birth": "2099-01-01"}, "BIRTH_DATE_INVALID"},
 			"unknown division":    {map[string]string{"division": "320411999000"}, "DIVISION_UNKNOWN"},
 			"a masked value":      {map[string]string{"text": "※"}, "MASKED_VALUE"},
 			"a NUL":               {map[string]string{"text": `a\u0000b`}, "NUL_CHARACTER"},

@@ -97,6 +97,23 @@ func (c *Caller) inherited(area string) []string {
 	return slices.DeleteFunc(c.district.DivisionsIn(area, c.today), func(code string) bool { return strings.HasPrefix(code, prefix(area)) })
 }
 
+// Above tells whether the caller's unit answers for another one: the bureau for its stations, a township for its village committees.
+func (c *Caller) Above(unit string) bool {
+	if c.district == nil {
+		return false
+	}
+	for met := 0; met < 8; met++ { // a district's tree is never so deep; a ring in the data must not hang a call
+		below, ok := c.district.Unit(unit)
+		if !ok || below.Parent == "" {
+			return false
+		}
+		if unit = below.Parent; unit == c.Unit {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *Caller) unit() (district.Unit, bool) {
 	if c.district == nil {
 		return district.Unit{}, false

@@ -210,3 +210,30 @@ func TestOutsideOfACallNobodyMayAnything(t *testing.T) {
 		t.Error("a context without a caller has rights")
 	}
 }
+
+// A unit answers for those below it, and for nobody else: not for itself, not for its own superior, not for what is not there.
+func TestWhoIsAboveWhom(t *testing.T) {
+	t.Parallel()
+	d := load(t)
+	village := ""
+	for _, u := range d.Units() {
+		if u.Kind == district.KindVillageCommittee && u.Parent == "township/320411101000" {
+			village = u.ID
+		}
+	}
+	if village == "" {
+		t.Fatal("the town has no village")
+	}
+	for _, c := range []struct {
+		unit, other string
+		above       bool
+	}{
+		{"police", "police/320411101000", true}, {"police/320411101000", "police", false}, {"police", "police", false},
+		{"police/320411101000", "police/320411002000", false}, {"township/320411101000", village, true}, {village, "township/320411101000", false},
+		{"township/320411002000", village, false}, {"civil_affairs", "police/320411101000", false}, {"police", "police/none", false}, {"police", "", false},
+	} {
+		if got := caller(t, unit(c.unit, accessv1.Purpose_PURPOSE_UNSPECIFIED)).Above(c.other); got != c.above {
+			t.Errorf("%s above %s: %t", c.unit, c.other, got)
+		}
+	}
+}

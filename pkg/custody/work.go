@@ -11,10 +11,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/access"
+	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 )
 
 // WorkRequest is the request of ListWork in every area.
@@ -23,8 +25,10 @@ type WorkRequest interface {
 	GetFilter() *custodyv1.WorkFilter
 }
 
-// Work answers ListWork: a page of what the caller holds or is offered, or, for a service of the suite, of what any unit does. Another
-// unit's work looks like none, and so does that of a unit which is not there.
+// Work answers ListWork: a page of what the caller holds or is offered, or a unit below it does; for a service of the suite, what any unit
+// does. The work of any other unit, and of one that is not there, is refused in the same words: an empty list would say that it has none.
+//
+// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED.
 func Work(ctx context.Context, q Querier, keys *seal.Keys, sources []Source, request WorkRequest) (items []*custodyv1.WorkItem, next string, err error) {
 	caller := access.FromContext(ctx)
 	page, err := pagetoken.Open(ctx, keys, request, 2)
@@ -32,8 +36,8 @@ func Work(ctx context.Context, q Querier, keys *seal.Keys, sources []Source, req
 		return nil, "", err
 	}
 	unit := cmp.Or(request.GetFilter().GetUnit(), caller.Unit)
-	if unit != caller.Unit && caller.Service == "" {
-		return nil, "", nil
+	if unit != caller.Unit && caller.Service == "" && !caller.Above(unit) {
+		return nil, "", fault.New(faultv1.Reason_REASON_METHOD_NOT_ALLOWED, "the work of a unit is for itself and for the unit above it", "action", "work.list")
 	}
 	after, err := page.After()
 	if err != nil {

@@ -167,6 +167,9 @@ func standing(etag string) behind {
 		if err := s.RecvMsg(&request); err != nil {
 			return err
 		}
+		if !strings.HasSuffix(method, "/AcceptReport") {
+			return s.SendMsg(&[]byte{})
+		}
 		accept := &reportingv1.AcceptReportRequest{}
 		if err := proto.Unmarshal(request, accept); err != nil {
 			return err
@@ -174,7 +177,7 @@ func standing(etag string) behind {
 		if accept.GetEtag() != "" && accept.GetEtag() != etag {
 			return refusal(faultv1.Reason_REASON_ETAG_MISMATCH, "stale", "etag", etag)
 		}
-		return s.SendMsg(&reportingv1.AcceptReportResponse{Standing: where, State: reportingv1.Report_STATE_ACCEPTED})
+		return s.SendMsg(&reportingv1.AcceptReportResponse{Standing: where, State: reportingv1.Report_STATE_RESPONDING})
 	}
 }
 
@@ -198,6 +201,7 @@ func TestConditionsAreKept(t *testing.T) {
 		{"a read of what is new", "GET", one, "", []string{"If-None-Match", `"v2"`}, 200, ""},
 		{"a read of that version", "GET", one, "", []string{"If-Match", `"v3"`}, 200, ""},
 		{"a read of another version", "GET", one, "", []string{"If-Match", `"v2"`}, 412, "ETAG_MISMATCH"},
+		{"a list of a version", "GET", submit, "", []string{"If-Match", `"v3"`}, 400, "FIELD_INVALID"},
 		{"a change of that version", "POST", accept, "{}", []string{"If-Match", `"v3"`}, 200, ""},
 		{"a change of any version", "POST", accept, "{}", []string{"If-Match", "*"}, 200, ""},
 		{"a change of another version", "POST", accept, "{}", []string{"If-Match", `"v2"`}, 412, "ETAG_MISMATCH"},

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	"github.com/lianhu/lianhu/pkg/identity"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
@@ -310,13 +311,16 @@ func TestAUnitsWorkListAndFeedShowWhatIsItsOwn(t *testing.T) {
 	}{
 		{"youth_league", nil, []string{"referral OFFERED"}},
 		{"youth_league", &custodyv1.WorkFilter{Side: custodyv1.Side_SIDE_HOLDER}, nil},
-		{"youth_league", &custodyv1.WorkFilter{Unit: township}, nil},
 		{"justice", &custodyv1.WorkFilter{Side: custodyv1.Side_SIDE_OFFERED}, []string{"referral OFFERED"}},
 		{township, nil, []string{"referral OFFERED", "referral OFFERED", "case OPEN"}},
 	} {
 		if diff := cmp.Diff(c.want, work(c.unit, c.filter)); diff != "" {
 			t.Errorf("%s %v: %s", c.unit, c.filter, diff)
 		}
+	}
+	_, err := h.at(t, "youth_league").read.ListWork(t.Context(), &referralv1.ListWorkRequest{Filter: &custodyv1.WorkFilter{Unit: township}})
+	if reason := client.Refusal(err).GetReason(); reason != "METHOD_NOT_ALLOWED" {
+		t.Errorf("the work of another unit: %v", err)
 	}
 	read := func(unit string) (types []string) {
 		for token := ""; ; {

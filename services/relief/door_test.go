@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/lianhu/lianhu/pkg/client"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
@@ -147,7 +148,11 @@ func (h *house) silent(t *testing.T, d *desk) {
 	t.Helper()
 	listed, err := d.read.ListApplications(deciding(t), &reliefv1.ListApplicationsRequest{})
 	ok(t, err)
-	work, err := d.read.ListWork(deciding(t), &reliefv1.ListWorkRequest{Filter: &custodyv1.WorkFilter{Unit: township}})
+	_, err = d.read.ListWork(deciding(t), &reliefv1.ListWorkRequest{Filter: &custodyv1.WorkFilter{Unit: township}})
+	if reason := client.Refusal(err).GetReason(); reason != "METHOD_NOT_ALLOWED" {
+		t.Errorf("the work of another unit: %v", err)
+	}
+	work, err := d.read.ListWork(deciding(t), &reliefv1.ListWorkRequest{})
 	ok(t, err)
 	h.settle(t)
 	batch, err := d.feed.ReadFeed(deciding(t), &reliefv1.ReadFeedRequest{Position: &feedv1.Position{}})

@@ -41,7 +41,12 @@ func passes(err error) bool {
 	switch client.Refusal(err).GetReason() {
 	case "DISPATCH_ACKS_UNREAD":
 		return true
+	case "MESSAGE_TOO_LARGE": // it gets no smaller
+		return false
 	case superseded: // two senders that always came back would take the stream from each other for ever
+		return false
+	}
+	if tooLarge(s.Message()) {
 		return false
 	}
 	switch s.Code() {
@@ -51,6 +56,11 @@ func passes(err error) bool {
 		return true
 	}
 	return false
+}
+
+// tooLarge tells whether a message was refused for its size by what gives no reason: gRPC itself, or a proxy on the way that speaks HTTP.
+func tooLarge(message string) bool {
+	return strings.Contains(message, "message larger than max") || strings.Contains(message, "received from server: 413")
 }
 
 // stranger tells whether a connection failed because one side does not know the other, which no waiting changes.

@@ -34,20 +34,29 @@ func (a *answer) Write(p []byte) (int, error) {
 // settle decides on the caller's conditions: what it has already is not sent again, and what is not the version it insists on is refused.
 func (a *answer) settle(r *http.Request, c *call) {
 	etag := a.Header().Get("ETag")
-	if a.status != http.StatusOK || c.route.verb != http.MethodGet || etag == "" {
+	if a.status != http.StatusOK || c.route.verb != http.MethodGet {
 		return
 	}
-	if c.ifMatch != "" && strconv.Quote(c.ifMatch) != etag {
-		a.status = 0
-		a.body.Reset()
-		present, _ := strconv.Unquote(etag)
-		refuse(a, r, fault.New(faultv1.Reason_REASON_ETAG_MISMATCH, "the item has another version", "etag", present))
+	switch present, _ := strconv.Unquote(etag); {
+	case c.ifMatch == "" || c.ifMatch == present:
+	case present == "":
+		a.instead(r, fault.Invalid("If-Match", "this answer is about no item that has a version"))
+		return
+	default:
+		a.instead(r, fault.New(faultv1.Reason_REASON_ETAG_MISMATCH, "the item has another version", "etag", present))
 		return
 	}
 	if matches(r.Header.Values("If-None-Match"), etag) {
 		a.status = http.StatusNotModified
 		a.body.Reset()
 	}
+}
+
+// instead puts a refusal in the place of what was written.
+func (a *answer) instead(r *http.Request, err error) {
+	a.status = 0
+	a.body.Reset()
+	refuse(a, r, err)
 }
 
 // send writes the answer out, compressed when the caller asks for it.

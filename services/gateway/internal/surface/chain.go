@@ -127,7 +127,7 @@ func homely(_ *call, r *http.Request) error {
 // acceptable refuses a caller who wants no JSON, before anything is done that it could not read about.
 func acceptable(_ *call, r *http.Request) error {
 	wanted := r.Header.Values("Accept")
-	if len(wanted) == 0 || weigh(wanted, "application/json", "application/*", "*/*") {
+	if strings.TrimSpace(strings.Join(wanted, "")) == "" || weigh(wanted, "application/json", "application/*", "*/*") {
 		return nil
 	}
 	return fault.New(faultv1.Reason_REASON_HTTP_ANSWER_NOT_ACCEPTABLE, "answers are application/json alone", "header", "Accept")
@@ -162,7 +162,15 @@ func addressed(c *call, r *http.Request) (err error) {
 	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return fault.Invalid("query", "a parameter cannot be read")
 	}
-	return c.parameters()
+	if err := c.parameters(); err != nil {
+		return err
+	}
+	for key, values := range c.query {
+		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return fault.Invalid(key, "is not UTF-8")
+		}
+	}
+	return nil
 }
 
 // jsonOnly looks at what the headers say of the body. A body without a type is taken as JSON: no browser sends one across sites without

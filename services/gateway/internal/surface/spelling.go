@@ -57,6 +57,9 @@ var segment = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_]*)((?:\[[^\]]*\])?)$`)
 
 // spelt gives a path of the contract as the caller spells it. What is no path of the contract stays.
 func (c *call) spelt(path string) string {
+	if _, asked := c.query[path]; asked {
+		return path
+	}
 	var sent any
 	if json.Unmarshal(c.body, &sent) != nil {
 		sent = nil

@@ -257,12 +257,23 @@ func TestASilentTownshipIsAskedAndTheLeadOfficeHolds(t *testing.T) {
 	h.wantPromises()
 }
 
-func TestAStrangersWorkListIsEmpty(t *testing.T) {
+// The work of a station is for itself and for the bureau above it; nobody else learns even whether it has any.
+func TestTheWorkOfAUnitIsForItAndForTheUnitAbove(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.submitted()
-	got, err := h.read(farTown).ListWork(t.Context(), &reportingv1.ListWorkRequest{Filter: &custodyv1.WorkFilter{Unit: station}})
-	if err != nil || len(got.GetItems()) != 0 {
-		t.Errorf("%v, %v", got, err)
+	ask := func(by, of string) ([]*custodyv1.WorkItem, error) {
+		got, err := h.read(by).ListWork(t.Context(), &reportingv1.ListWorkRequest{Filter: &custodyv1.WorkFilter{Unit: of}})
+		return got.GetItems(), err
+	}
+	for _, by := range []string{station, "police"} {
+		if items, err := ask(by, station); err != nil || len(items) != 1 {
+			t.Errorf("%s: %v, %v", by, items, err)
+		}
+	}
+	for by, of := range map[string]string{farTown: station, "civil_affairs": station, station: "police", "court": "police/nowhere"} {
+		if _, err := ask(by, of); client.Refusal(err).GetReason() != "METHOD_NOT_ALLOWED" {
+			t.Errorf("%s asks for %s: %v", by, of, err)
+		}
 	}
 }

@@ -467,7 +467,8 @@ type Point struct {
 	Clock string `protobuf:"bytes,6,opt,name=clock,proto3" json:"clock,omitempty"`
 	// What happened, as a stable word: `submitted`, `accepted`, `declined`, `deadline_passed`, `closed`, ….
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
-	// State of the item from then on: the name of its state without the enum's prefix.
+	// State of the item from then on: the name of its state without the prefix `STATE_`, which the item's own `state` has in JSON
+	// (`SUBMITTED` here is `STATE_SUBMITTED` there): a text that names a value leaves the prefix out, an enum's value never does.
 	State         string `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -562,8 +563,8 @@ func (x *Point) GetState() string {
 // WorkFilter is the one work-list query for all areas: what is mine, what is offered to me, due when.
 type WorkFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unit whose work is listed. Empty means the caller's own unit; another unit is answered with an empty list
-	// unless the caller may see its work.
+	// Unit whose work is listed. Empty means the caller's own unit. The unit above it may ask too: the police bureau for its stations, a
+	// township for its village committees. Anybody else is refused with METHOD_NOT_ALLOWED, also for a unit that does not exist.
 	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
 	// Which side is wanted.
 	Side Side `protobuf:"varint,2,opt,name=side,proto3,enum=lianhu.custody.v1.Side" json:"side,omitempty"`
@@ -631,7 +632,7 @@ type WorkItem struct {
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Where it stands.
 	Standing *Standing `protobuf:"bytes,2,opt,name=standing,proto3" json:"standing,omitempty"`
-	// State of the item: the name of its state without the enum's prefix.
+	// State of the item: the name of its state without the prefix `STATE_`, which the item's own `state` has in JSON; see Point.state.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// Division of the child concerned, 12 digits.
 	Division string `protobuf:"bytes,4,opt,name=division,proto3" json:"division,omitempty"`

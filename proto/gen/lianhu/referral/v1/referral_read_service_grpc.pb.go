@@ -48,7 +48,8 @@ type ReferralReadServiceClient interface {
 	// Errors: PAGE_TOKEN_INVALID.
 	ListReferrals(ctx context.Context, in *ListReferralsRequest, opts ...grpc.CallOption) (*ListReferralsResponse, error)
 	// ListWork lists open cases and referrals that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
-	// Errors: PAGE_TOKEN_INVALID.
+	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
+	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
 	// GetCustodyHistory lists the custody points of a case or referral (责任流转记录). Callable by: every_unit that holds, is offered or
 	// was involved in the matter. Errors: NOT_FOUND.
@@ -155,7 +156,8 @@ type ReferralReadServiceServer interface {
 	// Errors: PAGE_TOKEN_INVALID.
 	ListReferrals(context.Context, *ListReferralsRequest) (*ListReferralsResponse, error)
 	// ListWork lists open cases and referrals that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
-	// Errors: PAGE_TOKEN_INVALID.
+	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
+	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
 	// GetCustodyHistory lists the custody points of a case or referral (责任流转记录). Callable by: every_unit that holds, is offered or
 	// was involved in the matter. Errors: NOT_FOUND.

@@ -63,7 +63,8 @@ type RegistryReadServiceClient interface {
 	// Errors: NOT_FOUND.
 	GetVisitPlan(ctx context.Context, in *GetVisitPlanRequest, opts ...grpc.CallOption) (*GetVisitPlanResponse, error)
 	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
-	// Errors: PAGE_TOKEN_INVALID.
+	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
+	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
 	// GetCustodyHistory lists the custody points of a visit plan (责任流转记录). Callable by: every_unit that holds, is offered or was involved in
 	// it. Errors: NOT_FOUND.
@@ -221,7 +222,8 @@ type RegistryReadServiceServer interface {
 	// Errors: NOT_FOUND.
 	GetVisitPlan(context.Context, *GetVisitPlanRequest) (*GetVisitPlanResponse, error)
 	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
-	// Errors: PAGE_TOKEN_INVALID.
+	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
+	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
 	// GetCustodyHistory lists the custody points of a visit plan (责任流转记录). Callable by: every_unit that holds, is offered or was involved in
 	// it. Errors: NOT_FOUND.

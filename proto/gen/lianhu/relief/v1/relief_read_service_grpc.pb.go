@@ -74,7 +74,8 @@ type ReliefReadServiceClient interface {
 	// PAGE_TOKEN_INVALID, NOT_FOUND.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
 	// ListWork lists open applications, payments and batches that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
-	// Errors: PAGE_TOKEN_INVALID.
+	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
+	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
 	// GetCustodyHistory lists the custody points of an application, payment or batch (责任流转记录). Callable by: every_unit that holds, is
 	// offered or was involved in the matter. Errors: NOT_FOUND.
@@ -288,7 +289,8 @@ type ReliefReadServiceServer interface {
 	// PAGE_TOKEN_INVALID, NOT_FOUND.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
 	// ListWork lists open applications, payments and batches that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
-	// Errors: PAGE_TOKEN_INVALID.
+	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
+	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
 	// GetCustodyHistory lists the custody points of an application, payment or batch (责任流转记录). Callable by: every_unit that holds, is
 	// offered or was involved in the matter. Errors: NOT_FOUND.

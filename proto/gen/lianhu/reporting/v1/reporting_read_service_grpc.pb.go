@@ -55,7 +55,8 @@ type ReportingReadServiceClient interface {
 	// Errors: NOT_FOUND.
 	GetIncident(ctx context.Context, in *GetIncidentRequest, opts ...grpc.CallOption) (*GetIncidentResponse, error)
 	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
-	// Errors: PAGE_TOKEN_INVALID.
+	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
+	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
 	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement, filing or supervision (责任流转记录). Callable by: every_unit that
 	// holds, is offered or was involved in the matter. Errors: NOT_FOUND.
@@ -187,7 +188,8 @@ type ReportingReadServiceServer interface {
 	// Errors: NOT_FOUND.
 	GetIncident(context.Context, *GetIncidentRequest) (*GetIncidentResponse, error)
 	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
-	// Errors: PAGE_TOKEN_INVALID.
+	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
+	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
 	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement, filing or supervision (责任流转记录). Callable by: every_unit that
 	// holds, is offered or was involved in the matter. Errors: NOT_FOUND.
