@@ -59,3 +59,19 @@ func FuzzReceived(f *testing.F) {
 		}
 	})
 }
+
+// A path is given for what protobuf refuses, and for nothing it takes.
+func FuzzNotUTF8(f *testing.F) {
+	f.Add([]byte{0x32, 0x01, 0xff})
+	f.Add([]byte{0x42, 0x03, 0x12, 0x01, 0xff})
+	f.Add([]byte{0x3a, 0x03, 0x0a, 0x01, 0xff})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m := &specimenv1.ChangeTicketRequest{}
+		path := notUTF8(m.ProtoReflect().Descriptor(), raw)
+		if err := proto.Unmarshal(raw, m); path != "" && err == nil {
+			t.Errorf("%q is said to be no UTF-8", path)
+		} else if err != nil && strings.Contains(err.Error(), "UTF-8") && path == "" {
+			t.Errorf("no path for %v", err)
+		}
+	})
+}

@@ -1,6 +1,8 @@
 package surface
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -10,6 +12,32 @@ import (
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
+
+// What is left of a text without its unset enums is JSON still, holds none of them, and holds all the rest.
+func FuzzWithoutUnset(f *testing.F) {
+	for _, text := range []string{
+		`{"state":"STATE_UNSPECIFIED"}`, `{"id":"1", "state":"STATE_UNSPECIFIED"}`, `{"state": "STATE_UNSPECIFIED","id":"1"}`, `{"items":[{"state":"STATE_UNSPECIFIED"}]}`,
+		`{"narrative":"\"state\":\"STATE_UNSPECIFIED\""}`, `{"state":"STATE_SUBMITTED"}`, "{\"id\":1,\n\t\"state\" : \"STATE_UNSPECIFIED\"\r\n}", `["state","STATE_UNSPECIFIED"]`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var before, after any
+		if json.Unmarshal(text, &before) != nil {
+			return
+		}
+		left := withoutUnset(text)
+		if err := json.Unmarshal(left, &after); err != nil {
+			t.Fatalf("%s became %s: %v", text, left, err)
+		}
+		if again := withoutUnset(left); !bytes.Equal(again, left) {
+			t.Errorf("%s became %s and then %s", text, left, again)
+		}
+		if !bytes.Contains(text, []byte("_UNSPECIFIED")) && !bytes.Equal(text, left) {
+			t.Errorf("%s became %s", text, left)
+		}
+	})
+}
 
 // Whatever the body, a request that cannot be read is refused as a field, and nothing of the body that is not the contract's is said.
 func FuzzUnreadable(f *testing.F) {

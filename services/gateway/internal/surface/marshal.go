@@ -2,6 +2,7 @@ package surface
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -90,7 +91,7 @@ func drop(text []byte, end int, out *bytes.Buffer) int {
 	if next < len(text) && text[next] == ',' {
 		return skipSpace(text, next+1)
 	}
-	if written := bytes.TrimRight(out.Bytes(), " "); bytes.HasSuffix(written, []byte(",")) {
+	if written := bytes.TrimRight(out.Bytes(), space); bytes.HasSuffix(written, []byte(",")) {
 		out.Truncate(len(written) - 1)
 	}
 	return next
@@ -109,8 +110,11 @@ func stringEnd(text []byte, begin int) int {
 	return len(text)
 }
 
+// space is what JSON lets stand between its words.
+const space = " \t\r\n"
+
 func skipSpace(text []byte, i int) int {
-	for i < len(text) && text[i] == ' ' {
+	for i < len(text) && strings.IndexByte(space, text[i]) >= 0 {
 		i++
 	}
 	return i
