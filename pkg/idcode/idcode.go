@@ -40,7 +40,12 @@ type Identity struct {
 	Sex   Sex
 }
 
-// CheckIDNumber reads an 18-character identity number in its one written form (a final X is a capital letter) and
+// Foreigner tells that the number is that of a foreign permanent resident's card (外国人永久居留身份证): it begins with 9 and is otherwise built as a
+// citizen's, so its holder has an identity number and is no citizen.
+func (i Identity) Foreigner() bool { return strings.HasPrefix(i.Area, "9") }
+
+// CheckIDNumber reads an 18-character identity number in its one written form (a final X is a capital letter): a citizen's, that of a residence
+// permit for people from Hong Kong, Macao or Taiwan (港澳台居民居住证, areas 810000, 820000, 830000) or that of a foreign permanent resident. It
 // answers ErrForm, ErrBirthDate or ErrCheckDigit. Whether the birth date lies in the future is for the caller, who
 // has a clock.
 func CheckIDNumber(s string) (Identity, error) {

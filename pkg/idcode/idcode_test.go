@@ -49,6 +49,18 @@ func TestCheckIDNumber(t *testing.T) {
 	}
 }
 
+// The number of a foreign permanent resident's card begins with 9; those of Hong Kong, Macao and Taiwan are citizens'.
+func TestAForeignersNumberIsKnownAsOne(t *testing.T) {
+	t.Parallel()
+	for area, foreign := range map[string]bool{"932840": true, "911156": true, "810000": false, "820000": false, "830000": false, "320411": false} {
+		number := MakeIDNumber(area, day(2016, 9, 12), 2)
+		got, err := CheckIDNumber(number)
+		if err != nil || got.Foreigner() != foreign || got.Birth != day(2016, 9, 12) || got.Sex != Female {
+			t.Errorf("area %s: %v, foreign %t, %v", area, got, got.Foreigner(), err)
+		}
+	}
+}
+
 // drawID makes a valid number for an invented person.
 func drawID(rt *rapid.T) (string, Identity) {
 	birth := calendar.Today(time.Unix(rapid.Int64Range(-2208988800, 1893456000).Draw(rt, "birth"), 0))

@@ -40,13 +40,16 @@ func checkPerson(path string, p *personv1.Person, now time.Time) error {
 	return nil
 }
 
-// complete fills in what the identity number says.
+// complete fills in what the identity number says. A number answers why there is none, but not that its holder is a foreign national.
 func complete(p *personv1.Person) {
 	identity, err := idcode.CheckIDNumber(p.GetIdNumber())
 	if err != nil {
 		return
 	}
 	p.BirthDate, p.Sex = identity.Birth.String(), sexOf(identity.Sex)
+	if identity.Foreigner() && p.GetNoIdNumberReason() == personv1.NoIdNumberReason_NO_ID_NUMBER_REASON_FOREIGN_NATIONAL {
+		return
+	}
 	p.NoIdNumberReason = personv1.NoIdNumberReason_NO_ID_NUMBER_REASON_UNSPECIFIED
 }
 

@@ -7,7 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/idcode"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
@@ -119,5 +121,36 @@ func TestTheIdentityNumberFillsInWhatWasLeftOut(t *testing.T) {
 	}
 	if req.GetChild().GetBirthDate() != "" {
 		t.Error("the request was changed; its digest would differ from the sender's")
+	}
+}
+
+// A foreign permanent resident has a number, built like a citizen's, and is no citizen: both are kept. A reason beside any other number is void.
+func TestAForeignersNumberKeepsItsReason(t *testing.T) {
+	t.Parallel()
+	const foreign, unknown = personv1.NoIdNumberReason_NO_ID_NUMBER_REASON_FOREIGN_NATIONAL, personv1.NoIdNumberReason_NO_ID_NUMBER_REASON_NOT_KNOWN
+	const none = personv1.NoIdNumberReason_NO_ID_NUMBER_REASON_UNSPECIFIED
+	birth := calendar.Date{Year: 2016, Month: time.September, Day: 12}
+	for _, c := range []struct {
+		area       string
+		said, kept personv1.NoIdNumberReason
+	}{
+		{"932840", foreign, foreign}, {"932840", unknown, none}, {"932840", none, none}, {"810000", foreign, none}, {"830000", none, none}, {"320411", foreign, none},
+	} {
+		number := idcode.MakeIDNumber(c.area, birth, 2)
+		req := submission(func(r *reportingv1.SubmitReportRequest) {
+			r.Child = &personv1.Person{IdNumber: number, NoIdNumberReason: c.said}
+		})
+		if err := rules.CheckSubmission(xinbei(t), req, noon); err != nil {
+			t.Errorf("area %s: %v", c.area, err)
+		}
+		_, children := rules.NewReport(xinbei(t), req, ids, noon)
+		child := children[0].GetPerson()
+		if child.GetIdNumber() != number || child.GetNoIdNumberReason() != c.kept || child.GetBirthDate() != "2016-09-12" {
+			t.Errorf("area %s, said %v: kept %v", c.area, c.said, child)
+		}
+		known := &reportingv1.ProvisionalChild{Person: &personv1.Person{Name: "测试一"}}
+		if err := rules.IdentifyChild(known, rules.Actor{}, req.GetChild(), "证件", noon); err != nil || known.GetPerson().GetNoIdNumberReason() != c.kept {
+			t.Errorf("area %s, said %v: identified as %v, %v", c.area, c.said, known.GetPerson(), err)
+		}
 	}
 }

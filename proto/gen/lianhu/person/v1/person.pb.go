@@ -91,7 +91,8 @@ const (
 	NoIdNumberReason_NO_ID_NUMBER_REASON_NOT_REGISTERED NoIdNumberReason = 2
 	// Nobody knows who the person is (身份不明).
 	NoIdNumberReason_NO_ID_NUMBER_REASON_UNKNOWN_IDENTITY NoIdNumberReason = 3
-	// The person is not a Chinese citizen (非中国公民).
+	// The person is not a Chinese citizen (非中国公民). Kept beside the number of a foreign permanent resident's card (外国人永久居留身份证), which
+	// begins with 9; every other number answers the question and the reason is dropped.
 	NoIdNumberReason_NO_ID_NUMBER_REASON_FOREIGN_NATIONAL NoIdNumberReason = 4
 )
 
@@ -210,9 +211,11 @@ type Person struct {
 	Sex Sex `protobuf:"varint,2,opt,name=sex,proto3,enum=lianhu.person.v1.Sex" json:"sex,omitempty"`
 	// Birth date (出生日期), YYYY-MM-DD in Asia/Shanghai; empty when not known.
 	BirthDate string `protobuf:"bytes,3,opt,name=birth_date,json=birthDate,proto3" json:"birth_date,omitempty"`
-	// Citizen identity number (公民身份号码), 18 characters by GB 11643, a final X in capital; the check digit counts (policy R8.1).
+	// Citizen identity number (公民身份号码), 18 characters by GB 11643, a final X in capital; the check digit counts (policy R8.1). Also the number
+	// of a residence permit for people from Hong Kong, Macao and Taiwan (港澳台居民居住证) or of a foreign permanent resident's card
+	// (外国人永久居留身份证), which are built the same way.
 	IdNumber string `protobuf:"bytes,4,opt,name=id_number,json=idNumber,proto3" json:"id_number,omitempty"`
-	// Why there is no identity number.
+	// Why there is no citizen identity number.
 	NoIdNumberReason NoIdNumberReason `protobuf:"varint,5,opt,name=no_id_number_reason,json=noIdNumberReason,proto3,enum=lianhu.person.v1.NoIdNumberReason" json:"no_id_number_reason,omitempty"`
 	// Telephone (电话): digits, spaces, + and -, at most 25 characters.
 	Phone string `protobuf:"bytes,6,opt,name=phone,proto3" json:"phone,omitempty"`
