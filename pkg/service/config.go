@@ -48,6 +48,9 @@ type Shared struct {
 	DevClock string `env:"DEV_CLOCK_ADDR"`
 }
 
+// ownerDatabase is the setting of `lianhu migrate`, after the service's prefix.
+const ownerDatabase = "OWNER_DATABASE_URL"
+
 // Production reports whether real people's matters are handled here.
 func (s Shared) Production() bool { return s.Environment != "development" }
 
@@ -61,7 +64,8 @@ func (c Config) Database(application string) postgres.Options {
 
 // ParseConfig reads the configuration of a service from the environment: variables `<PREFIX>_…` and the shared ones. Into may
 // be a struct of the service's own that embeds Config. A variable with the prefix that no field takes is an error: it is a
-// setting that somebody believes to be in force.
+// setting that somebody believes to be in force. What `lianhu migrate` takes for a service with a database is known here and not used, so that
+// one file of settings serves both.
 func ParseConfig[C any](prefix string, into *C, shared *Shared) error {
 	prefix += "_"
 	if err := env.ParseWithOptions(into, env.Options{Prefix: prefix}); err != nil {
@@ -80,10 +84,13 @@ func ParseConfig[C any](prefix string, into *C, shared *Shared) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
+	takes := func(name string) bool {
+		return slices.ContainsFunc(params, func(p env.FieldParams) bool { return p.Key == name })
+	}
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		known := slices.ContainsFunc(params, func(p env.FieldParams) bool { return p.Key == name })
-		if strings.HasPrefix(name, prefix) && !known {
+		migrates := name == prefix+ownerDatabase && takes(prefix+"DATABASE_URL")
+		if strings.HasPrefix(name, prefix) && !takes(name) && !migrates {
 			return fmt.Errorf("configuration: %s is set, but there is no such setting", name)
 		}
 	}

@@ -45,6 +45,24 @@ func TestAConfigurationIsReadWithItsDefaults(t *testing.T) {
 	}
 }
 
+// One file of settings serves `lianhu migrate` and `lianhu serve`. What neither knows still stops the start, and so does an owner's URL for a
+// service that has no database.
+func TestWhatMigrateTakesDoesNotStopAService(t *testing.T) {
+	owner := map[string]string{"DESK_OWNER_DATABASE_URL": "postgres://owner@localhost/desk"}
+	if _, err := parse(t, "", owner); err != nil {
+		t.Errorf("refused: %v", err)
+	}
+	if _, err := parse(t, "", map[string]string{"DESK_OWNER_DATABASE_URI": "postgres://owner@localhost/desk"}); err == nil {
+		t.Error("a misspelt setting of migrate is taken")
+	}
+	t.Setenv("DOOR_OWNER_DATABASE_URL", "postgres://owner@localhost/door")
+	var door struct{}
+	var shared service.Shared
+	if err := service.ParseConfig("DOOR", &door, &shared); err == nil {
+		t.Error("a service without a database takes an owner's URL")
+	}
+}
+
 // Whoever made the setting believes it to be in force; a start that ignores it would be worse than none.
 func TestASettingThatCannotBeTakenStopsTheStart(t *testing.T) {
 	for name := range required() {
