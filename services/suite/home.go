@@ -32,12 +32,32 @@ func OpenHome(dir string) (Home, error) {
 		return Home{}, err
 	}
 	h := Home{full}
-	for _, folder := range []string{full, h.Path("certificates"), h.Path("keys")} {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+	// PostgreSQL, which may run as another user, has to get through the home; into the folders with keys nobody else has to look.
+	if err := os.MkdirAll(full, 0o755); err != nil {
+		return Home{}, fmt.Errorf("make %s: %w", full, err)
+	}
+	for _, folder := range []string{h.Path(partnersFolder), h.Path(servicesFolder), h.Path("keys")} {
+		if err := errors.Join(os.MkdirAll(folder, 0o700), os.Chmod(folder, 0o700)); err != nil {
 			return Home{}, fmt.Errorf("make %s: %w", folder, err)
 		}
 	}
 	return h, nil
+}
+
+// The certificates and keys that partners are handed, and those of the suite's own services, which nobody is.
+const (
+	partnersFolder = "certificates"
+	servicesFolder = "services"
+	servicePrefix  = "service-"
+)
+
+// sweep removes the services' keys of a home made when they lay among the partners'; new ones are issued.
+func (h Home) sweep() error {
+	stray, err := filepath.Glob(h.Path(partnersFolder, servicePrefix+"*"))
+	for _, name := range stray {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
 }
 
 // Path of something in the home.
@@ -49,7 +69,7 @@ func (h Home) Path(parts ...string) string {
 func fileName(name string) string { return strings.ReplaceAll(name, "/", "-") }
 
 // Service gives the certificate files of a service.
-func (h Home) Service(name string) identity.Files { return h.files("service-" + name) }
+func (h Home) Service(name string) identity.Files { return h.files(servicePrefix + name) }
 
 // Unit gives the certificate files of a unit's system `main`.
 func (h Home) Unit(unit string) identity.Files { return h.System(unit, "main") }
@@ -63,9 +83,15 @@ func (h Home) System(unit, system string) identity.Files {
 }
 
 func (h Home) files(name string) identity.Files {
-	return identity.Files{
-		Certificate: h.Path("certificates", name+".pem"), Key: h.Path("certificates", name+".key"), Roots: h.Path("ca", identity.RootsFile),
+	folder := folderOf(name)
+	return identity.Files{Certificate: h.Path(folder, name+".pem"), Key: h.Path(folder, name+".key"), Roots: h.Path("ca", identity.RootsFile)}
+}
+
+func folderOf(name string) string {
+	if strings.HasPrefix(name, servicePrefix) {
+		return servicesFolder
 	}
+	return partnersFolder
 }
 
 // services that hold a certificate of their own.
@@ -78,11 +104,11 @@ var hosts = [...]string{"localhost", "127.0.0.1", "::1"}
 // one for each unit of the district.
 func (h Home) Certify(d *district.District) error {
 	authority, err := identity.OpenAuthority(h.Path("ca"), TrustDomain)
-	if err != nil {
+	if err = errors.Join(err, h.sweep()); err != nil {
 		return err
 	}
 	for _, name := range services {
-		if err := h.issue(authority, "service-"+name, identity.OfService(TrustDomain, name)); err != nil {
+		if err := h.issue(authority, servicePrefix+name, identity.OfService(TrustDomain, name)); err != nil {
 			return err
 		}
 	}
@@ -111,7 +137,7 @@ func (h Home) issue(authority *identity.Authority, name string, id identity.Iden
 	if err != nil {
 		return err
 	}
-	if _, err := leaf.Write(h.Path("certificates"), name); err != nil {
+	if _, err := leaf.Write(h.Path(folderOf(name)), name); err != nil {
 		return err
 	}
 	if id.Service != "" {
@@ -125,7 +151,7 @@ func (h Home) issue(authority *identity.Authority, name string, id identity.Iden
 	if err != nil {
 		return fmt.Errorf("make %s.p12: %w", name, err)
 	}
-	return os.WriteFile(h.Path("certificates", name+".p12"), p12, 0o600)
+	return os.WriteFile(h.Path(partnersFolder, name+".p12"), p12, 0o600)
 }
 
 // valid reports whether a certificate is there and still good.

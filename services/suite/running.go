@@ -44,7 +44,7 @@ func (h Home) Running() (r Running, ok bool) {
 	return r, r.PID > 0 && !errors.Is(syscall.Kill(r.PID, 0), syscall.ESRCH)
 }
 
-// Down asks the suite of this home to stop and waits until it has.
+// Down asks the suite of this home to stop and waits until it has, its PostgreSQL too: whoever starts the next one finds nothing of it.
 func (h Home) Down(ctx context.Context) error {
 	r, ok := h.Running()
 	if !ok {
@@ -56,7 +56,9 @@ func (h Home) Down(ctx context.Context) error {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if _, ok := h.Running(); !ok {
+		_, serving := h.Running()
+		gone := errors.Is(syscall.Kill(r.PID, 0), syscall.ESRCH) // a server that outlives it was somebody else's
+		if !serving && (gone || !embedded.Running(h.Path("postgres"))) {
 			return nil
 		}
 		select {

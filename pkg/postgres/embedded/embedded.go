@@ -25,8 +25,11 @@ import (
 // adminUser is the cluster's superuser.
 const adminUser = "postgres"
 
-// startWithin bounds start-up; recovery after a crash is part of it.
-const startWithin = 60 * time.Second
+// startWithin bounds start-up; recovery after a crash is part of it. endWithin bounds the wait for a server of somebody else that is ending.
+const (
+	startWithin = 60 * time.Second
+	endWithin   = 30 * time.Second
+)
 
 // ErrVersion is returned when a data directory belongs to another major version of PostgreSQL.
 var ErrVersion = errors.New("the data directory belongs to another version of PostgreSQL")
@@ -83,7 +86,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c := attach(ctx, cfg.Dir, password); c != nil {
+	if c := attach(ctx, cfg, password); c != nil {
 		return c, nil
 	}
 	user, err := unprivileged()
@@ -105,8 +108,8 @@ func Running(dir string) bool {
 	return ok
 }
 
-// running reads which port the server on a directory listens on. A process with the number of a dead server is taken for
-// it; whoever connects finds out.
+// running reads which port the server on a directory listens on. Where the system does not tell a process's name, one with the number of a
+// dead server is taken for it; whoever connects finds out.
 func running(dir string) (port int, ok bool) {
 	content, err := os.ReadFile(filepath.Join(dataDir(dir), "postmaster.pid"))
 	if err != nil {
@@ -118,20 +121,36 @@ func running(dir string) (port int, ok bool) {
 	}
 	pid, _ := strconv.Atoi(strings.TrimSpace(lines[0]))
 	port, _ = strconv.Atoi(strings.TrimSpace(lines[3]))
-	return port, pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+	name, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	other := err == nil && strings.TrimSpace(string(name)) != "postgres"
+	return port, pid > 0 && !other && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-// attach connects to a server that already runs on the directory; nil if there is none.
-func attach(ctx context.Context, dir, password string) *Cluster {
-	port, ok := running(dir)
-	if !ok {
-		return nil
+// attach connects to a server that already runs on the directory; nil if there is none. One that is ending, or has only just begun, is waited
+// for: a second server beside it would be refused.
+func attach(ctx context.Context, cfg Config, password string) *Cluster {
+	bounded, cancel := context.WithTimeout(ctx, endWithin)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for told := false; ; told = true {
+		port, ok := running(cfg.Dir)
+		if !ok {
+			return nil
+		}
+		c := &Cluster{admin: adminURL(port, password), port: port}
+		if answers(bounded, c.admin) == nil {
+			return c
+		}
+		if !told {
+			_, _ = fmt.Fprintln(cfg.Progress, "waiting for the PostgreSQL that is ending in", dataDir(cfg.Dir))
+		}
+		select {
+		case <-bounded.Done():
+			return nil
+		case <-ticker.C:
+		}
 	}
-	c := &Cluster{admin: adminURL(port, password), port: port}
-	if answers(ctx, c.admin) != nil {
-		return nil
-	}
-	return c
 }
 
 // initialise runs initdb in a new directory and checks the version of an old one.

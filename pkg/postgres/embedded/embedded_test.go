@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +111,55 @@ func TestACrashIsRecoveredFrom(t *testing.T) {
 	<-first.Ended()
 	if got := query(t, start(t, d), "SELECT word FROM kept"); got != "here" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// onWaiting calls back when Start says that it waits.
+type onWaiting func()
+
+func (f onWaiting) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), "waiting") {
+		f()
+	}
+	return len(line), nil
+}
+
+// `lianhu down` and at once `lianhu run`: the old server takes no more connections and still holds the directory.
+func TestAServerThatIsEndingIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	d := dir(t)
+	first := start(t, d)
+	query(t, first, "CREATE TABLE kept AS SELECT 'here' AS word")
+	last, err := pgx.Connect(t.Context(), first.AdminURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(d, "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.SplitN(string(content), "\n", 2)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil { // it ends when the last client has gone
+		t.Fatal(err)
+	}
+	for {
+		refused, err := pgx.Connect(t.Context(), first.AdminURL())
+		if err != nil {
+			break
+		}
+		_ = refused.Close(t.Context())
+	}
+	waited := false
+	second, err := embedded.Start(t.Context(), embedded.Config{Dir: d, Progress: onWaiting(func() { waited = true; _ = last.Close(t.Context()) })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, second) })
+	if got := query(t, second, "SELECT word FROM kept"); got != "here" || !waited {
+		t.Errorf("got %q, waited %t", got, waited)
 	}
 }
 
