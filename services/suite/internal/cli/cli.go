@@ -39,7 +39,7 @@ func Command() *cli.Command {
 		},
 		Commands: []*cli.Command{
 			upCommand(), runCommand(), demoCommand(),
-			serveCommand(), migrateCommand(), feedCommand(), opsCommand(), promisesCommand(), dispatchCommand(), doctorCommand(), downCommand(),
+			serveCommand(), migrateCommand(), feedCommand(), opsCommand(), promisesCommand(), dispatchCommand(), doctorCommand(), clockCommand(), downCommand(),
 		},
 	}
 }
