@@ -5,7 +5,7 @@ set -euo pipefail
 command -v npm >/dev/null || { echo "npm is not on PATH. Install Node 20 or newer and try again" >&2; exit 1; }
 packages=(protobuf-compiler libprotobuf-dev protobuf-compiler-grpc-java-plugin libgrpc-java libnetty-java
 	libnetty-tcnative-java libperfmark-java libprotobuf-java libgoogle-gson-java libguava-java
-	libgoogle-common-protos-java libgeronimo-annotation-1.3-spec-java)
+	libgoogle-common-protos-java libgeronimo-annotation-1.3-spec-java libjackson2-databind-java libjsr305-java)
 missing=()
 if command -v dpkg-query >/dev/null; then
 	for package in "${packages[@]}"; do

@@ -64,8 +64,12 @@ func (d *doc) sampleObject(schema object, depth int, asked bool) any {
 	one, _ := schema[choiceKey].([]any)
 	for name, p := range properties {
 		property := p.(object)
+		if slices.Index(one, any(name)) > 0 {
+			continue
+		}
 		// Generators look for JSON Schema's words in examples too, where a field of that name is only a field.
-		if name == "allOf" || name == "anyOf" || slices.Index(one, any(name)) > 0 {
+		if name == "allOf" || name == "anyOf" {
+			out[name] = []any{}
 			continue
 		}
 		if depth > deepest || property["readOnly"] == true && asked {
