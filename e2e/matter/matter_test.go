@@ -137,6 +137,7 @@ func planted() []struct {
 	}{
 		{1, "referral", "DELETE FROM custody WHERE item = (SELECT id FROM referral LIMIT 1) AND version = 2"},
 		{2, "reporting", "DELETE FROM feed WHERE seq = 2"},
+		{2, "referral", "UPDATE follower SET covered = covered - 3 WHERE name = 'referral.reporting'"},
 		{3, "registry", "UPDATE audit SET purpose = 0 WHERE id = (SELECT min(id) FROM audit WHERE NOT effect AND class >= 3)"},
 		{4, "relief", "DELETE FROM decision"},
 		{5, "relief", "UPDATE budget_account SET paid_fen = paid_fen + 1 WHERE id = (SELECT budget_account_id FROM payment LIMIT 1)"},
@@ -158,23 +159,38 @@ func plantAndCount(ctx context.Context, t *testing.T, s *suite.Suite, home suite
 
 // asAdministrator does what no role of a service may.
 func asAdministrator(ctx context.Context, home suite.Home, database, sql string) error {
-	port, err := os.ReadFile(home.Path("postgres", "port"))
-	if err != nil {
-		return err
-	}
-	password, err := os.ReadFile(home.Path("postgres", "admin-password"))
-	if err != nil {
-		return err
-	}
-	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword("postgres", strings.TrimSpace(string(password))),
-		Host: "127.0.0.1:" + strings.TrimSpace(string(port)), Path: database,
-	}
-	conn, err := pgx.Connect(ctx, u.String())
+	conn, err := connect(ctx, home, database)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	_, err = conn.Exec(ctx, sql)
 	return err
+}
+
+// administrator is a connection for a whole test.
+func administrator(ctx context.Context, t *testing.T, home suite.Home, database string) *pgx.Conn {
+	t.Helper()
+	conn, err := connect(ctx, home, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(ctx)) })
+	return conn
+}
+
+func connect(ctx context.Context, home suite.Home, database string) (*pgx.Conn, error) {
+	port, err := os.ReadFile(home.Path("postgres", "port"))
+	if err != nil {
+		return nil, err
+	}
+	password, err := os.ReadFile(home.Path("postgres", "admin-password"))
+	if err != nil {
+		return nil, err
+	}
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword("postgres", strings.TrimSpace(string(password))),
+		Host: "127.0.0.1:" + strings.TrimSpace(string(port)), Path: database,
+	}
+	return pgx.Connect(ctx, u.String())
 }

@@ -89,6 +89,8 @@ type Source struct {
 	States protoreflect.EnumDescriptor
 	// Closed lists the states in which nobody needs to hold the item.
 	Closed []protoreflect.EnumNumber
+	// Actions that move such an item and are neither named after it nor those of a method whose subject it is.
+	Actions []string
 }
 
 // History gives the points of an item, oldest first; fault NOT_FOUND when there is none. The caller must have been allowed to

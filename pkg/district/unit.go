@@ -85,6 +85,9 @@ func (u Unit) OpenOn(on calendar.Date) bool {
 	return !on.Before(u.from) && (u.to.IsZero() || !u.to.Before(on))
 }
 
+// Life is the first and the last day of the unit; each is "no date" where none is set.
+func (u Unit) Life() (from, to calendar.Date) { return u.from, u.to }
+
 type memberEntry struct {
 	Code   string `yaml:"code"`
 	Prefix string `yaml:"prefix"`

@@ -44,6 +44,7 @@ type pass struct {
 	done   int64           // everything up to here is stored or skipped
 	parked map[string]bool // subjects with parked events; can only be missing one if the table's cursor has moved
 	at     place           // history of the present batch
+	after  int64           // where the present batch begins
 	next   int64           // where the next batch of the stream must begin
 }
 
@@ -83,7 +84,7 @@ func (p *pass) accept(b *feedv1.Batch, first bool) error {
 	case !first && b.GetAfter() != p.next:
 		return fmt.Errorf("feed: a batch begins after %d instead of %d", b.GetAfter(), p.next)
 	}
-	p.at, p.next = at, b.GetThrough()
+	p.at, p.after, p.next = at, b.GetAfter(), b.GetThrough()
 	return nil
 }
 
@@ -206,17 +207,19 @@ func requestID(at place, follower string, seq int64) string {
 	return uuid.NewSHA1(at.feedID, []byte(strconv.FormatInt(at.epoch, 10)+"/"+follower+"/"+strconv.FormatInt(seq, 10))).String()
 }
 
-// move is the compare-and-set of the cursor.
-func (f *Follower) move(from, to mark) command.Statement {
+// move is the compare-and-set of the cursor. It adds up what the batch has covered apart from where the cursor goes: a span that was stepped
+// over is missing from the sum for ever.
+func (f *Follower) move(p *pass, to mark) command.Statement {
+	from := p.stored
 	return command.Statement{SQL: `
-		UPDATE follower SET feed_id = $2, epoch = $3, through = $4, token = $5, update_time = clock_timestamp()
+		UPDATE follower SET feed_id = $2, epoch = $3, through = $4, token = $5, covered = covered + $9, update_time = clock_timestamp()
 		WHERE name = $1 AND coalesce(feed_id, '00000000-0000-0000-0000-000000000000') = $6 AND epoch = $7 AND through = $8`,
-		Args: []any{f.Name, to.feedID, to.epoch, to.through, to.token, from.feedID, from.epoch, from.through}}
+		Args: []any{f.Name, to.feedID, to.epoch, to.through, to.token, from.feedID, from.epoch, from.through, to.through - max(from.through, p.after)}}
 }
 
 // moveAlone moves the cursor over what was skipped.
 func (f *Follower) moveAlone(ctx context.Context, p *pass, to mark) error {
-	if err := execOne(ctx, f.DB, f.move(p.stored, to)); err != nil {
+	if err := execOne(ctx, f.DB, f.move(p, to)); err != nil {
 		return err
 	}
 	p.stored, p.done = to, to.through

@@ -58,7 +58,7 @@ func (f *Follower) parkBehind(ctx context.Context, p *pass, ev *feedv1.Event, to
 
 // putAside moves the cursor first: who loses the race for it must not see a clash of keys instead.
 func (f *Follower) putAside(ctx context.Context, tx pgx.Tx, p *pass, ev *feedv1.Event, to mark, attempts int, reason string) error {
-	if err := execOne(ctx, tx, f.move(p.stored, to)); err != nil {
+	if err := execOne(ctx, tx, f.move(p, to)); err != nil {
 		return err
 	}
 	raw, err := proto.Marshal(ev)

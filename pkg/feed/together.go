@@ -10,5 +10,5 @@ import (
 
 // apply has the handler's effect and the cursor's move in one transaction: either both happened or neither.
 func (f *Follower) apply(ctx context.Context, p *pass, ev *feedv1.Event, to mark) error {
-	return f.handle(ctx, ev, requestID(p.at, f.Name, ev.GetSeq()), f.move(p.stored, to))
+	return f.handle(ctx, ev, requestID(p.at, f.Name, ev.GetSeq()), f.move(p, to))
 }

@@ -11,7 +11,7 @@ import (
 
 // apply moves the cursor first and has the effect afterwards, or never. The storm must catch it.
 func (f *Follower) apply(ctx context.Context, p *pass, ev *feedv1.Event, to mark) error {
-	if err := execOne(ctx, f.DB, f.move(p.stored, to)); err != nil {
+	if err := execOne(ctx, f.DB, f.move(p, to)); err != nil {
 		return err
 	}
 	return f.handle(ctx, ev, requestID(p.at, f.Name, ev.GetSeq()), command.Statement{SQL: "SELECT 1"})

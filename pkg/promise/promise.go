@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 )
@@ -41,6 +42,8 @@ type Count struct {
 	Checked int64
 	// Violations is how many of them break the promise.
 	Violations int64
+	// Where says who breaks it and how often, for example `referral.reporting: 5`; empty where the query tells nobody apart.
+	Where []string
 }
 
 // Query counts (checked, violations) with one statement.
@@ -49,7 +52,7 @@ type Query struct {
 	Promise int
 	// Name of the query.
 	Name string
-	// SQL gives one row of two bigints: checked, violations.
+	// SQL gives one row of two bigints: checked, violations. A third column, text[], says where they are.
 	SQL string
 	// Args of the statement.
 	Args []any
@@ -65,12 +68,23 @@ func Run(ctx context.Context, q Querier, queries ...Query) ([]Count, error) {
 	counts := make([]Count, 0, len(queries))
 	for _, query := range queries {
 		c := Count{Promise: query.Promise, Name: query.Name}
-		if err := q.QueryRow(ctx, query.SQL, query.Args...).Scan(&c.Checked, &c.Violations); err != nil {
+		if err := q.QueryRow(ctx, query.SQL, query.Args...).Scan(&counted{&c}); err != nil {
 			return nil, fmt.Errorf("promise: %s: %w", query.Name, err)
 		}
 		counts = append(counts, c)
 	}
 	return counts, nil
+}
+
+// counted scans a row of two columns or three.
+type counted struct{ *Count }
+
+// ScanRow implements pgx.RowScanner.
+func (c *counted) ScanRow(rows pgx.Rows) error {
+	if len(rows.FieldDescriptions()) == 2 {
+		return rows.Scan(&c.Checked, &c.Violations)
+	}
+	return rows.Scan(&c.Checked, &c.Violations, &c.Where)
 }
 
 // Items gives the queries of promise 1 for a service's item tables at business time now.
@@ -89,6 +103,12 @@ func Items(now time.Time, sources ...custody.Source) []Query {
 			Query{NoUnownedMoment, s.Kind + ".unowned", fmt.Sprintf(`
 				SELECT count(*) FILTER (WHERE %[1]s), count(*) FILTER (WHERE %[1]s AND (holder IS NULL OR deadline IS NULL) OR NOT %[1]s AND holder IS NOT NULL)
 				FROM %[2]s`, open, s.Table), nil},
+			// Nothing is looked at in a database that no service has opened yet: who may act is written at its start.
+			Query{NoUnownedMoment, s.Kind + ".holder_can_act", fmt.Sprintf(`
+				SELECT count(*) FILTER (WHERE holder IS NOT NULL AND told), count(*) FILTER (WHERE holder IS NOT NULL AND told AND NOT EXISTS (
+					SELECT FROM acting_unit a WHERE a.kind = '%s' AND a.unit = holder
+					AND coalesce(a.opens <= $1::date, true) AND coalesce(a.closes >= $1::date, true)))
+				FROM %s, (SELECT EXISTS (SELECT FROM acting_unit) AS told) t`, s.Kind, s.Table), []any{calendar.Today(now).String()}},
 			Query{NoUnownedMoment, s.Kind + ".unswept", fmt.Sprintf(`
 				SELECT count(*) FILTER (WHERE holder IS NOT NULL), count(*) FILTER (WHERE deadline < $1::timestamptz) FROM %s`, s.Table), []any{now.Add(-Tolerance)}},
 			Query{NoUnownedMoment, s.Kind + ".history", fmt.Sprintf(`
@@ -147,6 +167,11 @@ func Runtime() []Query {
 			FROM audit a
 			WHERE effect AND method = 'sweep/' || subject_kind
 			  AND EXISTS (SELECT FROM custody_clock k WHERE k.item = a.subject_id AND k.start_version = 1)`, nil},
+		// Where a cursor stands, less what batches have brought it: events of another area that the follower never saw.
+		{NothingLostNothingTwice, "follower.saw_all", `
+			SELECT coalesce(sum(through), 0)::bigint, coalesce(sum(abs(through - covered)), 0)::bigint,
+			       coalesce(array_agg(name || ': ' || abs(through - covered) ORDER BY name) FILTER (WHERE through <> covered), '{}')
+			FROM follower`, nil},
 		{NothingLostNothingTwice, "events.parked", `SELECT count(*), count(*) FROM parked_event`, nil},
 		{NoLookWithoutAReason, "looks.purpose", `
 			SELECT count(*), count(*) FILTER (WHERE purpose = 0) FROM audit WHERE NOT effect AND class >= $1`,

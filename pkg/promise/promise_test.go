@@ -3,6 +3,7 @@ package promise_test
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,6 +68,14 @@ func history(t *testing.T) *pgxpool.Pool {
 	if err := feed.NewSequencer(owner, nil).Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	for _, sql := range []string{
+		"INSERT INTO follower (name, through, covered) VALUES ('specimen.other', 7, 7)",
+		"INSERT INTO acting_unit (kind, unit, closes) VALUES ('ticket', 'court', '2026-03-02')",
+	} {
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return owner
 }
 
@@ -87,20 +96,22 @@ func count(ctx context.Context, t *testing.T, db *pgxpool.Pool, now time.Time) m
 func TestEachQueryCountsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
 	for name, plant := range map[string]string{
-		"ticket.unowned":       "UPDATE ticket SET holder = NULL, deadline = NULL WHERE number = 'A-1'",
-		"ticket.unswept":       "UPDATE ticket SET deadline = '2026-03-02T03:59:54Z' WHERE number = 'A-1'",
-		"ticket.clock":         "UPDATE custody_clock SET due_time = due_time + interval '1 hour' WHERE item = (SELECT id FROM ticket WHERE number = 'A-1')",
-		"ticket.overdue":       "UPDATE ticket SET overdue = true WHERE number = 'A-1'",
-		"ticket.unmarked":      "UPDATE custody_clock SET due_time = '2026-03-02T03:59:54Z' WHERE item = (SELECT id FROM ticket WHERE number = 'A-1')",
-		"clocks.fired_once":    "UPDATE audit SET method = 'sweep/ticket' WHERE id = (SELECT max(id) FROM audit WHERE effect)",
-		"ticket.history":       "DELETE FROM custody WHERE version = 2",
-		"feed.dense":           "DELETE FROM feed WHERE seq = 2",
-		"feed.versions_rise":   "UPDATE feed SET subject_version = 3 WHERE subject_version = 2",
-		"effects.once":         "INSERT INTO audit (time, unit, system, officer, purpose, method, request_id, effect, class, subject_kind, subject_id) SELECT time, unit, system, officer, purpose, method, request_id, effect, class, subject_kind, subject_id FROM audit WHERE effect LIMIT 1",
-		"effects.acknowledged": "DELETE FROM audit WHERE id = (SELECT min(id) FROM audit WHERE effect)",
-		"events.parked":        "INSERT INTO parked_event (follower, seq, subject_kind, subject_id, event, attempts, reason, deadline, request_id) VALUES ('a.b', 1, 'ticket', gen_random_uuid(), '', 10, 'INTERNAL', now(), gen_random_uuid())",
-		"looks.purpose":        "UPDATE audit SET purpose = 0 WHERE NOT effect",
-		"reporter.absent":      "UPDATE feed SET audience = audience || 'org/12320411710018221B'::text WHERE seq = 1",
+		"ticket.unowned":        "UPDATE ticket SET holder = NULL, deadline = NULL WHERE number = 'A-1'",
+		"ticket.holder_can_act": "UPDATE ticket SET holder = 'village/320411101201' WHERE number = 'A-1'",
+		"ticket.unswept":        "UPDATE ticket SET deadline = '2026-03-02T03:59:54Z' WHERE number = 'A-1'",
+		"ticket.clock":          "UPDATE custody_clock SET due_time = due_time + interval '1 hour' WHERE item = (SELECT id FROM ticket WHERE number = 'A-1')",
+		"ticket.overdue":        "UPDATE ticket SET overdue = true WHERE number = 'A-1'",
+		"ticket.unmarked":       "UPDATE custody_clock SET due_time = '2026-03-02T03:59:54Z' WHERE item = (SELECT id FROM ticket WHERE number = 'A-1')",
+		"clocks.fired_once":     "UPDATE audit SET method = 'sweep/ticket' WHERE id = (SELECT max(id) FROM audit WHERE effect)",
+		"ticket.history":        "DELETE FROM custody WHERE version = 2",
+		"feed.dense":            "DELETE FROM feed WHERE seq = 2",
+		"feed.versions_rise":    "UPDATE feed SET subject_version = 3 WHERE subject_version = 2",
+		"effects.once":          "INSERT INTO audit (time, unit, system, officer, purpose, method, request_id, effect, class, subject_kind, subject_id) SELECT time, unit, system, officer, purpose, method, request_id, effect, class, subject_kind, subject_id FROM audit WHERE effect LIMIT 1",
+		"effects.acknowledged":  "DELETE FROM audit WHERE id = (SELECT min(id) FROM audit WHERE effect)",
+		"events.parked":         "INSERT INTO parked_event (follower, seq, subject_kind, subject_id, event, attempts, reason, deadline, request_id) VALUES ('a.b', 1, 'ticket', gen_random_uuid(), '', 10, 'INTERNAL', now(), gen_random_uuid())",
+		"follower.saw_all":      "UPDATE follower SET through = through + 1",
+		"looks.purpose":         "UPDATE audit SET purpose = 0 WHERE NOT effect",
+		"reporter.absent":       "UPDATE feed SET audience = audience || 'org/12320411710018221B'::text WHERE seq = 1",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,8 +128,12 @@ func TestEachQueryCountsWhatIsPlanted(t *testing.T) {
 			if tag, err := db.Exec(t.Context(), plant); err != nil || tag.RowsAffected() != 1 {
 				t.Fatalf("planted %v, %v", tag, err)
 			}
-			if after := count(t.Context(), t, db, noon)[name]; after.Violations != 1 {
+			after := count(t.Context(), t, db, noon)[name]
+			if after.Violations != 1 {
 				t.Errorf("%d violations, want the planted one", after.Violations)
+			}
+			if name == "follower.saw_all" && !slices.Equal(after.Where, []string{"specimen.other: 1"}) {
+				t.Errorf("the violation is at %v", after.Where)
 			}
 		})
 	}

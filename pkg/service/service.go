@@ -223,6 +223,13 @@ func (r *Runtime) run(ctx context.Context, spec Spec, listener net.Listener) err
 	if parts.Close != nil {
 		defer parts.Close()
 	}
+	sources := make([]custody.Source, len(parts.Expiries))
+	for i, e := range parts.Expiries {
+		sources[i] = e.Source
+	}
+	if err := custody.WriteActing(ctx, r.Engine.DB, r.District, sources...); err != nil {
+		return err
+	}
 	sweeper := custody.NewSweeper(r.Engine.DB, r.Engine.Now, parts.Expiries...)
 	s, err := server.New(server.Config{
 		Identity: r.Identity, District: r.District, Now: r.Engine.Now, Limits: parts.Limits,

@@ -61,7 +61,11 @@ func promises(ctx context.Context, databases map[string]urls, now time.Time) (ou
 			out = append(out, Counted{each.service, c})
 		}
 	}
-	return out, nil
+	acted, err := followers(ctx, pools)
+	if err != nil {
+		return nil, postgres.Sanitize(err)
+	}
+	return append(out, acted...), nil
 }
 
 // advice says what to do about a database that cannot be counted.

@@ -136,7 +136,9 @@ func PlanID(child string) string {
 
 // Sources describe the item tables for work lists, sweeping and the promises.
 func (t *Tables) Sources() []custody.Source {
-	return []custody.Source{custody.SourceOf(t.Plans, registryv1.VisitPlan_STATE_ENDED)}
+	plans := custody.SourceOf(t.Plans, registryv1.VisitPlan_STATE_ENDED)
+	plans.Actions = []string{"child.visit"}
+	return []custody.Source{plans}
 }
 
 // Querier is a pool, a connection or a transaction.

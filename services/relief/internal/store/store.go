@@ -223,6 +223,11 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 	queries := append(promise.Runtime(), promise.Items(now, t.Sources()...)...)
 	money, decisions := promise.MoneyAddsUp, promise.EveryDecisionExplainsItself
 	return append(queries,
+		// A payment in a batch moves with it, and an approved application with its payment: without them nobody can end it.
+		promise.Query{Promise: promise.NoUnownedMoment, Name: "payment.can_end", SQL: `
+			SELECT (SELECT count(*) FROM payment WHERE state IN (2, 3)) + (SELECT count(*) FROM application WHERE state = 4),
+			       (SELECT count(*) FROM payment p WHERE p.state IN (2, 3) AND NOT EXISTS (SELECT FROM batch b WHERE b.id = p.batch_id AND b.state IN (2, 3, 4)))
+			     + (SELECT count(*) FROM application a WHERE a.state = 4 AND NOT EXISTS (SELECT FROM payment p WHERE p.application_id = a.id AND p.state IN (1, 2, 3, 5)))`},
 		promise.Query{Promise: money, Name: "budget.within", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE reserved_fen + paid_fen > amount_fen OR reserved_fen < 0 OR paid_fen < 0) FROM budget_account`},
 		promise.Query{Promise: money, Name: "budget.ledger_agrees", SQL: `

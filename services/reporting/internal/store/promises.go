@@ -29,6 +29,11 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 		{Promise: promise.NoUnownedMoment, Name: "child.assessed", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM assessment a WHERE (a.report_id, a.provisional_child_id) = (r.id, c.id)))
 			FROM provisional_child c JOIN report r ON r.id = c.matter_id WHERE r.state = 6`},
+		// A report that waits for a bulletin, or a bulletin of a report that does not wait for it, is nobody's to end.
+		{Promise: promise.NoUnownedMoment, Name: "report.can_end", SQL: `
+			SELECT (SELECT count(*) FROM report WHERE state = 5) + (SELECT count(*) FROM bulletin WHERE state = 1),
+			       (SELECT count(*) FROM report r WHERE r.state = 5 AND NOT EXISTS (SELECT FROM bulletin b WHERE b.report_id = r.id AND b.state = 1))
+			     + (SELECT count(*) FROM bulletin b WHERE b.state = 1 AND NOT EXISTS (SELECT FROM report r WHERE r.id = b.report_id AND r.state = 5))`},
 		{Promise: promise.NoUnownedMoment, Name: "search.linked", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM incident i
 				WHERE i.incident_number = s.incident_number AND i.matter_id IS NOT DISTINCT FROM s.report_id))

@@ -133,6 +133,9 @@ func report(w io.Writer, counts []suite.Counted) error {
 			violations += c.Violations
 			if c.Violations > 0 {
 				culprits = append(culprits, fmt.Sprintf("%s %s: %d", c.Service, c.Name, c.Violations))
+				for _, where := range c.Where {
+					culprits = append(culprits, "  "+where)
+				}
 			}
 		}
 		_, _ = fmt.Fprintf(w, "  %d  %-30s %d violations in %d checked\n", number, names[number], violations, checked)
