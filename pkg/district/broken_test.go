@@ -53,6 +53,7 @@ var breakages = map[string]struct {
 	"clock source":        {clocksFile, "length: 72h, owner: court, source: R6.6", "length: 72h, owner: court, source: R6.66", "", `source "R6.66" is not in sources.yaml`},
 	"clock owner":         {clocksFile, "owner: parents", "owner: aunts", "", `owner "aunts" is neither a role nor a unit`},
 	"clock of the code":   {clocksFile, "{id: lead.resolve,", "{id: lead.solve,", "clocks:", "clock lead.resolve is missing"},
+	"measure per":         {measuresFile, "opens: search, per: child", "opens: search, per: village", "", `measure START_MISSING_SEARCH is per "village", which is neither`},
 	"measure opens":       {measuresFile, "opens: search", "opens: door", "", `measure START_MISSING_SEARCH opens "door", which is neither`},
 	"need fallback":       {needsFile, "fallback: court,", "fallback: justic,", "", `need legal_aid: fallback "justic" is not a unit`},
 	"need asks itself":    {needsFile, "basis: R6.11, fallback: court", "basis: R6.11, fallback: justice", "", "is the unit that was asked before"},

@@ -141,7 +141,15 @@ type Measure struct {
 	ZH   string `yaml:"zh"`
 	// Opens names what the measure begins: OpensSearch, OpensPlacement or nothing.
 	Opens string `yaml:"opens"`
+	// Per says whom it is taken for: PerChild, so that each child of a report needs its own, or PerFamily, so that one counts for all.
+	Per string `yaml:"per"`
 }
+
+// Whom a measure is taken for.
+const (
+	PerChild  = "child"
+	PerFamily = "family"
+)
 
 // What a measure can open.
 const (
@@ -204,6 +212,11 @@ func (l *loader) readMeasures() func() {
 			doc.text(at{"measures", i}, "measure "+m.Code, "zh", m.ZH)
 			if m.Opens != "" && m.Opens != OpensSearch && m.Opens != OpensPlacement {
 				doc.fail(at{"measures", i, "opens"}, "measure %s opens %q, which is neither search nor placement", m.Code, m.Opens)
+			}
+		}
+		for i, m := range entry.Measures {
+			if m.Per != PerChild && m.Per != PerFamily {
+				doc.fail(at{"measures", i, "per"}, "measure %s is per %q, which is neither child nor family", m.Code, m.Per)
 			}
 		}
 		indexed(doc, "responses", entry.Responses, "code", func(r responseEntry) string { return r.Code })

@@ -92,7 +92,7 @@ func (s *Service) ListSituations(ctx context.Context, q *registryv1.ListSituatio
 // ListMeasures implements the contract.
 func (s *Service) ListMeasures(ctx context.Context, q *registryv1.ListMeasuresRequest) (*registryv1.ListMeasuresResponse, error) {
 	page, token, err := reference(ctx, s, s.District.MeasureCatalogue(), q, func(v district.Measure) *registryv1.Measure {
-		return &registryv1.Measure{Code: v.Code, Zh: v.ZH}
+		return &registryv1.Measure{Code: v.Code, Zh: v.ZH, Per: v.Per}
 	})
 	return &registryv1.ListMeasuresResponse{Measures: page, NextPageToken: token}, err
 }

@@ -45,6 +45,17 @@ func (h *house) wantWork(unit string, want ...string) {
 	}
 }
 
+// wantWorkInAnyOrder is wantWork where two deadlines are the same.
+func (h *house) wantWorkInAnyOrder(unit string, want ...string) {
+	h.t.Helper()
+	got := h.work(unit)
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		h.t.Errorf("work of %s: %s", unit, diff)
+	}
+}
+
 func (h *house) wantProgress(report string, want reportingv1.GetReportStatusResponse_Progress, responsible string) {
 	h.t.Helper()
 	got, err := h.read(school).GetReportStatus(h.t.Context(), &reportingv1.GetReportStatusRequest{ReportId: report})
@@ -131,16 +142,21 @@ func TestFromTheReportToTheConcludedAssessment(t *testing.T) {
 
 // conclude assesses the child with four needs.
 func (h *house) conclude(ctx context.Context, assessment string) {
+	h.concludeAs(ctx, township, assessment)
+}
+
+// concludeAs concludes an assessment as the unit that works on it.
+func (h *house) concludeAs(ctx context.Context, unit, assessment string) {
 	h.t.Helper()
 	must(h.t, func() error {
-		_, err := h.do(township).RecordAssessment(ctx, &reportingv1.RecordAssessmentRequest{
+		_, err := h.do(unit).RecordAssessment(ctx, &reportingv1.RecordAssessmentRequest{
 			RequestId: id(), AssessmentId: assessment,
 			Findings: []*reportingv1.Finding{{Dimension: reportingv1.Dimension_DIMENSION_GUARDIANSHIP, Risk: personv1.RiskColour_RISK_COLOUR_YELLOW, Text: "父母外出，祖父年迈"}},
 		})
 		return err
 	})
 	must(h.t, func() error {
-		_, err := h.do(township).ConcludeAssessment(ctx, &reportingv1.ConcludeAssessmentRequest{
+		_, err := h.do(unit).ConcludeAssessment(ctx, &reportingv1.ConcludeAssessmentRequest{
 			RequestId: id(), AssessmentId: assessment, Colour: personv1.RiskColour_RISK_COLOUR_YELLOW, Summary: "中风险，需多部门帮扶",
 			Needs: []*reportingv1.NeedFinding{{Code: "psychological_support"}, {Code: "family_education"}, {Code: "after_school_care"}, {Code: "temporary_relief", Urgent: true}},
 		})

@@ -20,12 +20,27 @@ type Matters struct {
 	*Desk
 }
 
-// IdentifyChild implements MatterService. Only the child's record changes; the registry hears of it and binds the child anew.
+// IdentifyChild implements MatterService. The child's record changes, and the flags of its report; the registry hears of it and binds the child anew.
 func (s *Matters) IdentifyChild(ctx context.Context, req *reportingv1.IdentifyChildRequest) (*reportingv1.IdentifyChildResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Children, req.GetProvisionalChildId(), "report.correct", func(c *command.Change, child *reportingv1.ProvisionalChild) (string, error) {
-		return "identified", rules.IdentifyChild(child, by(ctx), req.GetPerson(), req.GetText(), c.Now)
+		if err := rules.IdentifyChild(child, by(ctx), req.GetPerson(), req.GetText(), c.Now); err != nil {
+			return "", err
+		}
+		return "identified", s.flagFor(ctx, c, child)
 	}, func(child *reportingv1.ProvisionalChild) *reportingv1.IdentifyChildResponse {
 		return &reportingv1.IdentifyChildResponse{ProvisionalChildId: child.GetId(), Etag: child.GetEtag()}
+	})
+}
+
+// DescribeChild implements MatterService.
+func (s *Matters) DescribeChild(ctx context.Context, req *reportingv1.DescribeChildRequest) (*reportingv1.DescribeChildResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Children, req.GetProvisionalChildId(), "report.correct", func(c *command.Change, child *reportingv1.ProvisionalChild) (string, error) {
+		if err := rules.DescribeChild(child, by(ctx), req, c.Now); err != nil {
+			return "", err
+		}
+		return "corrected", s.flagFor(ctx, c, child)
+	}, func(child *reportingv1.ProvisionalChild) *reportingv1.DescribeChildResponse {
+		return &reportingv1.DescribeChildResponse{ProvisionalChildId: child.GetId(), Etag: child.GetEtag()}
 	})
 }
 
@@ -65,10 +80,22 @@ func (s *Matters) AddChild(ctx context.Context, req *reportingv1.AddChildRequest
 	})
 }
 
-// CorrectReport implements MatterService.
+// CorrectReport implements MatterService. With another residence everything of the report moves there, all or nothing.
 func (s *Matters) CorrectReport(ctx context.Context, req *reportingv1.CorrectReportRequest) (*reportingv1.CorrectReportResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.correct", func(c *command.Change, r *reportingv1.Report) (string, error) {
-		return "corrected", rules.CorrectReport(r, by(ctx), req, c.Now)
+		moved, err := rules.CorrectReport(s.District, r, by(ctx), req, c.Now)
+		if err != nil {
+			return "", err
+		}
+		children, err := s.Tables.ChildrenOf(ctx, s.Engine.DB, s.Engine.Keys, r)
+		if err != nil {
+			return "", err
+		}
+		rules.Flag(s.District, r, children)
+		if moved {
+			err = s.move(ctx, c, r, children, req.GetText())
+		}
+		return "corrected", err
 	}, func(r *reportingv1.Report) *reportingv1.CorrectReportResponse {
 		return &reportingv1.CorrectReportResponse{Standing: r.GetStanding(), State: r.GetState()}
 	})
@@ -77,7 +104,10 @@ func (s *Matters) CorrectReport(ctx context.Context, req *reportingv1.CorrectRep
 // StrikeSituation implements MatterService.
 func (s *Matters) StrikeSituation(ctx context.Context, req *reportingv1.StrikeSituationRequest) (*reportingv1.StrikeSituationResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "report.measure", func(c *command.Change, r *reportingv1.Report) (string, error) {
-		return "situation_struck", rules.StrikeSituation(r, by(ctx), req.GetSituation(), req.GetText(), c.Now)
+		if err := rules.StrikeSituation(r, by(ctx), req.GetSituation(), req.GetText(), c.Now); err != nil {
+			return "", err
+		}
+		return "situation_struck", s.flag(ctx, r)
 	}, func(r *reportingv1.Report) *reportingv1.StrikeSituationResponse {
 		return &reportingv1.StrikeSituationResponse{Standing: r.GetStanding(), State: r.GetState()}
 	})
@@ -86,7 +116,7 @@ func (s *Matters) StrikeSituation(ctx context.Context, req *reportingv1.StrikeSi
 // StrikeFinding implements MatterService.
 func (s *Matters) StrikeFinding(ctx context.Context, req *reportingv1.StrikeFindingRequest) (*reportingv1.StrikeFindingResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Assessments, req.GetAssessmentId(), "assessment.record", func(c *command.Change, a *reportingv1.Assessment) (string, error) {
-		return "finding_struck", rules.StrikeFinding(a, by(ctx), req.GetFindingId(), req.GetText(), c.Now)
+		return "finding_struck", rules.StrikeFinding(s.District, a, by(ctx), req.GetFindingId(), req.GetText(), c.Now)
 	}, func(a *reportingv1.Assessment) *reportingv1.StrikeFindingResponse {
 		return &reportingv1.StrikeFindingResponse{Standing: a.GetStanding(), State: a.GetState()}
 	})

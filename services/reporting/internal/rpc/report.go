@@ -84,6 +84,9 @@ func (s *Commands) AddSituation(ctx context.Context, req *reportingv1.AddSituati
 		if err := rules.AddSituation(s.District, r, by(ctx), req.GetSituation(), req.GetText(), c.Now); err != nil {
 			return "", err
 		}
+		if err := s.flag(ctx, r); err != nil {
+			return "", err
+		}
 		return "situation_added", s.seekAccepted(ctx, c, r)
 	}, func(r *reportingv1.Report) *reportingv1.AddSituationResponse {
 		return &reportingv1.AddSituationResponse{Standing: r.GetStanding(), State: r.GetState()}

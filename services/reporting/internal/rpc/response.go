@@ -79,10 +79,7 @@ func (s *Response) RequestPlacement(ctx context.Context, req *reportingv1.Reques
 		if err != nil {
 			return "", err
 		}
-		if err := noneRunning(ctx, s.Desk, s.Tables.Placements, req.GetReportId(), func(x *reportingv1.Placement) bool {
-			running := x.GetState() == reportingv1.Placement_STATE_REQUESTED || x.GetState() == reportingv1.Placement_STATE_PLACED
-			return running && x.GetProvisionalChildId() == made.GetProvisionalChildId()
-		}); err != nil {
+		if err := s.oneCarer(ctx, made); err != nil {
 			return "", err
 		}
 		placement = made
@@ -92,9 +89,22 @@ func (s *Response) RequestPlacement(ctx context.Context, req *reportingv1.Reques
 	})
 }
 
+// oneCarer refuses a placement of a child that is asked for or in care already.
+func (s *Response) oneCarer(ctx context.Context, p *reportingv1.Placement) error {
+	return noneRunning(ctx, s.Desk, s.Tables.Placements, p.GetReportId(), func(x *reportingv1.Placement) bool {
+		running := x.GetState() == reportingv1.Placement_STATE_REQUESTED || x.GetState() == reportingv1.Placement_STATE_PLACED
+		return running && x.GetProvisionalChildId() == p.GetProvisionalChildId()
+	})
+}
+
 // AcceptPlacement implements ResponseService: the care and the measure that counts from now, all or nothing.
 func (s *Response) AcceptPlacement(ctx context.Context, req *reportingv1.AcceptPlacementRequest) (*reportingv1.AcceptPlacementResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Placements, req.GetPlacementId(), "placement.take", func(c *command.Change, p *reportingv1.Placement) (string, error) {
+		if p.GetState() == reportingv1.Placement_STATE_DECLINED {
+			if err := s.oneCarer(ctx, p); err != nil {
+				return "", err
+			}
+		}
 		return "accepted", s.withReport(ctx, c, p.GetReportId(), "placed", func(r *reportingv1.Report) error {
 			return rules.AcceptPlacement(s.District, p, r, by(ctx), req.GetCareUnit(), c.Now)
 		})
@@ -107,10 +117,21 @@ func (s *Response) AcceptPlacement(ctx context.Context, req *reportingv1.AcceptP
 func (s *Response) DeclinePlacement(ctx context.Context, req *reportingv1.DeclinePlacementRequest) (*reportingv1.DeclinePlacementResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Placements, req.GetPlacementId(), "placement.take", func(c *command.Change, p *reportingv1.Placement) (string, error) {
 		return "declined", s.withReport(ctx, c, p.GetReportId(), "placement_declined", func(r *reportingv1.Report) error {
-			return rules.DeclinePlacement(p, r, by(ctx), req.GetText(), c.Now)
+			return rules.DeclinePlacement(s.District, p, r, by(ctx), req.GetText(), c.Now)
 		})
 	}, func(p *reportingv1.Placement) *reportingv1.DeclinePlacementResponse {
 		return &reportingv1.DeclinePlacementResponse{Standing: p.GetStanding(), State: p.GetState()}
+	})
+}
+
+// WithdrawPlacement implements ResponseService.
+func (s *Response) WithdrawPlacement(ctx context.Context, req *reportingv1.WithdrawPlacementRequest) (*reportingv1.WithdrawPlacementResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Placements, req.GetPlacementId(), "placement.withdraw", func(c *command.Change, p *reportingv1.Placement) (string, error) {
+		return "withdrawn", s.withReport(ctx, c, p.GetReportId(), "placement_withdrawn", func(r *reportingv1.Report) error {
+			return rules.WithdrawPlacement(p, r, by(ctx), req.GetText(), c.Now)
+		})
+	}, func(p *reportingv1.Placement) *reportingv1.WithdrawPlacementResponse {
+		return &reportingv1.WithdrawPlacementResponse{Standing: p.GetStanding(), State: p.GetState()}
 	})
 }
 

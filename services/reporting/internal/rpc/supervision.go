@@ -67,6 +67,15 @@ func (s *Supervisions) OrderFiling(ctx context.Context, req *reportingv1.OrderFi
 	}, rules.Procuratorate)
 }
 
+// WithdrawSupervision implements SupervisionService. The police unit hears of it.
+func (s *Supervisions) WithdrawSupervision(ctx context.Context, req *reportingv1.WithdrawSupervisionRequest) (*reportingv1.WithdrawSupervisionResponse, error) {
+	return update(ctx, s.Desk, req, s.Tables.Supervisions, req.GetSupervisionId(), "filing.supervise", func(c *command.Change, x *reportingv1.Supervision) (string, error) {
+		return "withdrawn", rules.WithdrawSupervision(x, by(ctx), req.GetText(), c.Now)
+	}, func(x *reportingv1.Supervision) *reportingv1.WithdrawSupervisionResponse {
+		return &reportingv1.WithdrawSupervisionResponse{Standing: x.GetStanding(), State: x.GetState()}
+	}, rules.Procuratorate)
+}
+
 // FileAsOrdered implements SupervisionService: supervision closed and filing decided anew, all or nothing.
 func (s *Supervisions) FileAsOrdered(ctx context.Context, req *reportingv1.FileAsOrderedRequest) (*reportingv1.FileAsOrderedResponse, error) {
 	return update(ctx, s.Desk, req, s.Tables.Supervisions, req.GetSupervisionId(), "filing.answer", func(c *command.Change, x *reportingv1.Supervision) (string, error) {

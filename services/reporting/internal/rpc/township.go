@@ -13,7 +13,7 @@ import (
 func (s *Commands) IssueBulletin(ctx context.Context, req *reportingv1.IssueBulletinRequest) (*reportingv1.IssueBulletinResponse, error) {
 	var bulletin *reportingv1.Bulletin
 	return update(ctx, s.Desk, req, s.Tables.Reports, req.GetReportId(), "bulletin.issue", func(c *command.Change, r *reportingv1.Report) (string, error) {
-		b, err := rules.IssueBulletin(s.District, r, by(ctx), c.ID("bulletin"), req.GetText(), c.Now)
+		b, err := rules.IssueBulletin(s.District, r, by(ctx), req, c.ID("bulletin"), c.Now)
 		if err != nil {
 			return "", err
 		}

@@ -15,7 +15,7 @@ import (
 
 // RecordAssessment adds findings; id makes the id of what a word names. The township takes the assessment back if the lead office had become holder.
 func RecordAssessment(d *district.District, a *reportingv1.Assessment, by Actor, findings []*reportingv1.Finding, id func(string) string, now time.Time) error {
-	if err := assessing(a, by, "record"); err != nil {
+	if err := assessing(d, a, by, "record"); err != nil {
 		return err
 	}
 	for i, f := range findings {
@@ -25,17 +25,21 @@ func RecordAssessment(d *district.District, a *reportingv1.Assessment, by Actor,
 		})
 	}
 	first := a.GetState() == reportingv1.Assessment_STATE_OPEN
+	a.State = reportingv1.Assessment_STATE_IN_PROGRESS
+	custody.Meet(a.Standing, district.ClockAssessmentStart)
+	if waiting := a.GetStanding().GetHolder() == by.Unit && a.GetStanding().GetOfferedTo() != ""; waiting && by.Unit != d.LeadOffice() {
+		return nil // somebody else is asked to take it over; the work goes on meanwhile
+	}
 	if first || a.GetStanding().GetHolder() != by.Unit {
-		a.State = reportingv1.Assessment_STATE_IN_PROGRESS
-		custody.Meet(a.Standing, district.ClockAssessmentStart)
+		takeBack(a, by, now)
 		carryOn(d, a.Standing, by.Unit, district.ClockOverdueReview, now)
 	}
 	return nil
 }
 
 // StrikeFinding strikes out a finding recorded wrongly. It stays readable.
-func StrikeFinding(a *reportingv1.Assessment, by Actor, id, text string, now time.Time) error {
-	if err := assessing(a, by, "strikeFinding"); err != nil {
+func StrikeFinding(d *district.District, a *reportingv1.Assessment, by Actor, id, text string, now time.Time) error {
+	if err := assessing(d, a, by, "strikeFinding"); err != nil {
 		return err
 	}
 	if by.Officer == "" {
@@ -56,7 +60,7 @@ func stands(f *reportingv1.Finding) bool { return f.GetStrikeTime() == nil }
 // Conclude sets colour and needs. With needs the assessment waits until the case is open elsewhere; without, it is closed.
 // childID is the child as known now.
 func Conclude(d *district.District, a *reportingv1.Assessment, by Actor, req *reportingv1.ConcludeAssessmentRequest, childID string, now time.Time) error {
-	if err := assessing(a, by, "conclude"); err != nil {
+	if err := assessing(d, a, by, "conclude"); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(a.GetFindings(), stands) {
@@ -67,6 +71,14 @@ func Conclude(d *district.District, a *reportingv1.Assessment, by Actor, req *re
 	}
 	a.Colour, a.Needs, a.Summary, a.ConcludeTime = req.GetColour(), req.GetNeeds(), req.GetSummary(), stamp(now)
 	a.ChildId = childID
+	if outside(d, a.GetDivision()) { // somebody here answers for the needs of a child that lives elsewhere
+		for _, need := range a.GetNeeds() {
+			if need.GetPlaceDivision() == "" {
+				need.PlaceDivision = d.Code()
+			}
+		}
+	}
+	takeBack(a, by, now)
 	custody.Meet(a.Standing, district.ClockAssessmentStart, district.ClockAssessmentDone)
 	if len(a.GetNeeds()) == 0 {
 		a.State = reportingv1.Assessment_STATE_CLOSED
@@ -106,11 +118,25 @@ func HandOver(a *reportingv1.Assessment, caseID string) bool {
 	return true
 }
 
-// assessing lets only the responsible township work, as long as there is something to do.
-func assessing(a *reportingv1.Assessment, by Actor, verb string) error {
+// assessing lets the responsible unit work, or the lead office that holds what nobody did, as long as there is something to do.
+func assessing(d *district.District, a *reportingv1.Assessment, by Actor, verb string) error {
 	open := []reportingv1.Assessment_State{reportingv1.Assessment_STATE_OPEN, reportingv1.Assessment_STATE_IN_PROGRESS}
-	if a.GetTownship() != by.Unit || !slices.Contains(open, a.GetState()) {
+	if !responsibleFor(d, a, by) || !slices.Contains(open, a.GetState()) {
 		return fault.StateForbids(row.StateName(a.ProtoReflect()), verb)
 	}
 	return nil
+}
+
+// responsibleFor reports whether an assessment is the actor's to carry on: the township responsible, or the lead office once it holds it.
+func responsibleFor(d *district.District, a *reportingv1.Assessment, by Actor) bool {
+	return a.GetTownship() == by.Unit || by.Unit == d.LeadOffice() && a.GetStanding().GetHolder() == by.Unit
+}
+
+// takeBack answers an offer that is open when somebody does the work: accepted by the unit it was made to, else withdrawn.
+func takeBack(a *reportingv1.Assessment, by Actor, now time.Time) {
+	outcome := reportingv1.Offer_OUTCOME_WITHDRAWN
+	if a.GetStanding().GetOfferedTo() == by.Unit {
+		outcome = reportingv1.Offer_OUTCOME_ACCEPTED
+	}
+	answerOffer(a.GetOffers(), by, outcome, "", now)
 }

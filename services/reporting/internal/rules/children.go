@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
@@ -68,7 +67,8 @@ func enter(d *district.District, r *reportingv1.Report, described []*reportingv1
 		}
 		children = append(children, newChild(r, child, &reportingv1.ReportedChild{ProvisionalChildId: id(word)}))
 	}
-	r.Flags = flags(d, r, children, now)
+	late(d, r, now)
+	Flag(d, r, children)
 	return children
 }
 
@@ -88,34 +88,43 @@ func newChild(r *reportingv1.Report, child *reportingv1.ChildDescription, entry 
 // AddChild enters a child found later. Where the township has begun to assess, the child's own assessment opens at once: nobody would open it
 // afterwards. Otherwise it is nil. present are the children the report has.
 func AddChild(d *district.District, r *reportingv1.Report, present []*reportingv1.ProvisionalChild, by Actor, req *reportingv1.AddChildRequest, id, assessmentID string, now time.Time) (*reportingv1.ProvisionalChild, *reportingv1.Assessment, error) {
-	var numbers []string
-	for _, child := range present {
-		numbers = append(numbers, child.GetPerson().GetIdNumber())
-	}
-	if err := checkChild(d, "child.person", "child.school_unit", req.GetChild(), numbers, now); err != nil {
+	if err := checkChild(d, "child.person", "child.school_unit", req.GetChild(), numbersOf(present), now); err != nil {
 		return nil, nil, err
 	}
 	entry := &reportingv1.ReportedChild{ProvisionalChildId: id, Unit: by.Unit, Officer: by.Officer, Text: req.GetText(), AddTime: stamp(now)}
 	child := newChild(r, req.GetChild(), entry)
-	r.Flags = slices.DeleteFunc(r.GetFlags(), func(f reportingv1.Flag) bool { return f == reportingv1.Flag_FLAG_NO_CHILD_NAMED })
-	r.Flags = flagsInOrder(append(r.GetFlags(), flagsOfChild(d, r.GetSituations(), child.GetPerson(), eventTime(r.GetOccurTime(), r.GetDiscoverTime()))...))
+	Flag(d, r, append(slices.Clone(present), child))
 	if r.GetState() != reportingv1.Report_STATE_CLOSED {
 		return child, nil, nil
 	}
 	return child, assess(d, r, entry, r.GetBulletinId(), assessmentID, now), nil
 }
 
-// assess opens the assessment of one child of a report; the township of the child's residence holds it.
+// numbersOf lists the identity numbers of children.
+func numbersOf(children []*reportingv1.ProvisionalChild) []string {
+	var numbers []string
+	for _, child := range children {
+		numbers = append(numbers, child.GetPerson().GetIdNumber())
+	}
+	return numbers
+}
+
+// assess opens the assessment of one child of a report; the unit that took the children over holds it. Reports closed by an earlier release do
+// not name it: then it is the township of the residence.
 func assess(d *district.District, r *reportingv1.Report, child *reportingv1.ReportedChild, bulletin, id string, now time.Time) *reportingv1.Assessment {
 	child.AssessmentId = id
 	if child.GetProvisionalChildId() == r.GetProvisionalChildId() {
 		r.AssessmentId = id
 	}
+	responsible := r.GetAssessUnit()
+	if responsible == "" {
+		responsible = assessorOf(d, r.GetDivision(), now)
+	}
 	a := &reportingv1.Assessment{
 		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()},
-		State:    reportingv1.Assessment_STATE_OPEN, Division: r.GetDivision(),
+		State:    reportingv1.Assessment_STATE_OPEN, Division: placeWith(d, r.GetDivision(), responsible),
 		ReportId: r.GetStanding().GetId(), BulletinId: bulletin, ProvisionalChildId: child.GetProvisionalChildId(), ChildId: child.GetChildId(),
-		Township: d.TownshipUnit(d.Responsible(r.GetDivision(), calendar.Today(now))),
+		Township: responsible,
 	}
 	custody.Hold(a.Standing, a.GetTownship())
 	begin(d, a.Standing, district.ClockAssessmentStart, now)

@@ -209,7 +209,7 @@ func TestTheLawsClocksOfAReport(t *testing.T) {
 				r.Situations = nil // what closing asks for is not the matter here
 				err = rules.CloseResponse(d, r, by, "", now)
 			case 6:
-				_, err = rules.IssueBulletin(d, r, by, itemID, "x", now)
+				_, err = rules.IssueBulletin(d, r, by, &reportingv1.IssueBulletinRequest{Text: "x"}, itemID, now)
 			}
 			if err == nil {
 				write()

@@ -37,23 +37,29 @@ func ExpireReport(d *district.District, r *reportingv1.Report, now time.Time) er
 	return nil
 }
 
-// ExpireBulletin makes the lead office the holder of a bulletin that the township did not acknowledge; the township is still
-// the one who can.
+// ExpireBulletin makes the lead office the holder of a bulletin that nobody acknowledged. Whom it was offered to can still take it over, and the
+// lead office can acknowledge in its stead or address it anew.
 func ExpireBulletin(d *district.District, b *reportingv1.Bulletin, now time.Time) error {
 	if len(custody.Miss(b.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	escalateToLead(d, b.GetStanding(), b.GetTownship(), now)
+	silent(b.GetOffers(), now)
+	escalateToLead(d, b.GetStanding(), b.GetStanding().GetOfferedTo(), now)
 	return nil
 }
 
-// ExpireAssessment makes the lead office the holder of an assessment the township did not do in time; the township is still
-// the one who can.
+// ExpireAssessment makes the lead office the holder of an assessment that was not done or not taken over in time. The township responsible, or the
+// one it was offered to, is still the one who can.
 func ExpireAssessment(d *district.District, a *reportingv1.Assessment, now time.Time) error {
 	if len(custody.Miss(a.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	escalateToLead(d, a.GetStanding(), a.GetTownship(), now)
+	silent(a.GetOffers(), now)
+	to := a.GetStanding().GetOfferedTo()
+	if to == "" {
+		to = a.GetTownship()
+	}
+	escalateToLead(d, a.GetStanding(), to, now)
 	return nil
 }
 

@@ -76,7 +76,7 @@ func TestAReportTakesLegalStepsOnly(t *testing.T) {
 				}
 			case 6:
 				var issued *reportingv1.Bulletin
-				if issued, refusal = rules.IssueBulletin(d, r, by, childID, "", now); refusal == nil {
+				if issued, refusal = rules.IssueBulletin(d, r, by, &reportingv1.IssueBulletinRequest{}, childID, now); refusal == nil {
 					b = issued
 				}
 			case 7:

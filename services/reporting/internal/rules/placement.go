@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lianhu/lianhu/pkg/custody"
@@ -24,7 +25,7 @@ func RequestPlacement(d *district.District, r *reportingv1.Report, by Actor, req
 	if err != nil {
 		return nil, err
 	}
-	asked := &reportingv1.Measure{Id: measureID, ItemId: id, Pending: true, Text: req.GetText(), TakeTime: stamp(now)}
+	asked := &reportingv1.Measure{Id: measureID, ItemId: id, ProvisionalChildIds: only(child), Pending: true, Text: req.GetText(), TakeTime: stamp(now)}
 	if err := openByMeasure(d, r, by, district.OpensPlacement, asked, now); err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func RequestPlacement(d *district.District, r *reportingv1.Report, by Actor, req
 
 // AcceptPlacement makes civil affairs the holder of the child's care and lets the measure count.
 func AcceptPlacement(d *district.District, p *reportingv1.Placement, r *reportingv1.Report, by Actor, careUnit string, now time.Time) error {
-	if err := placing(p, by, "acceptPlacement", reportingv1.Placement_STATE_REQUESTED); err != nil {
+	if err := placing(p, by, "acceptPlacement", reportingv1.Placement_STATE_REQUESTED, reportingv1.Placement_STATE_DECLINED); err != nil {
 		return err
 	}
 	if err := checkUnit(d, "care_unit", careUnit, now); err != nil {
@@ -50,26 +51,57 @@ func AcceptPlacement(d *district.District, p *reportingv1.Placement, r *reportin
 	p.State, p.CareUnit, p.AcceptTime = reportingv1.Placement_STATE_PLACED, careUnit, stamp(now)
 	hold(d, p.Standing, by.Unit, clockPlacementReview, now)
 	for _, m := range r.GetMeasures() {
-		if m.GetId() == p.GetMeasureId() {
+		if m.GetId() == p.GetMeasureId() && restored(d, r, m) {
 			m.Pending, m.PlacementUnit, m.TakeTime = false, careUnit, stamp(now)
 		}
 	}
 	return nil
 }
 
-// DeclinePlacement ends what was asked for. The measure is struck out, so that the response stays open until the police find another way.
-func DeclinePlacement(p *reportingv1.Placement, r *reportingv1.Report, by Actor, text string, now time.Time) error {
+// restored lets a measure stand that was struck out when its placement was declined, unless the police have chosen otherwise or are done.
+func restored(d *district.District, r *reportingv1.Report, m *reportingv1.Measure) bool {
+	if m.GetStrikeTime() == nil {
+		return true
+	}
+	open := r.GetState() == reportingv1.Report_STATE_RESPONDING || r.GetState() == reportingv1.Report_STATE_TRANSFERRING
+	if !open || notExcluded(d, r, m.GetCode(), m.GetProvisionalChildIds()) != nil {
+		return false
+	}
+	m.StrikeTime, m.StrikeText = nil, ""
+	return true
+}
+
+// DeclinePlacement refuses what was asked for. The measure is struck out, so that the response stays open until the police find another way; the
+// lead office holds the placement meanwhile, so that the child is not nobody's.
+func DeclinePlacement(d *district.District, p *reportingv1.Placement, r *reportingv1.Report, by Actor, text string, now time.Time) error {
 	if err := placing(p, by, "declinePlacement", reportingv1.Placement_STATE_REQUESTED); err != nil {
 		return err
 	}
-	p.State, p.DeclineText, p.EndTime = reportingv1.Placement_STATE_DECLINED, text, stamp(now)
+	p.State, p.DeclineText = reportingv1.Placement_STATE_DECLINED, text
+	hold(d, p.Standing, d.LeadOffice(), district.ClockLeadResolve, now)
+	strikePlacing(p, r, text, now)
+	return nil
+}
+
+// WithdrawPlacement takes back what is not needed any more.
+func WithdrawPlacement(p *reportingv1.Placement, r *reportingv1.Report, by Actor, text string, now time.Time) error {
+	asked := p.GetState() == reportingv1.Placement_STATE_REQUESTED || p.GetState() == reportingv1.Placement_STATE_DECLINED
+	if !asked || by.Unit != p.GetRequestUnit() && by.Unit != r.GetStanding().GetHolder() {
+		return fault.StateForbids(row.StateName(p.ProtoReflect()), "withdrawPlacement")
+	}
+	p.State, p.WithdrawText, p.EndTime = reportingv1.Placement_STATE_WITHDRAWN, text, stamp(now)
 	custody.Close(p.Standing)
+	strikePlacing(p, r, text, now)
+	return nil
+}
+
+// strikePlacing strikes out the measure that a placement does not fulfil.
+func strikePlacing(p *reportingv1.Placement, r *reportingv1.Report, text string, now time.Time) {
 	for _, m := range r.GetMeasures() {
 		if m.GetId() == p.GetMeasureId() && m.GetStrikeTime() == nil {
 			m.StrikeTime, m.StrikeText = stamp(now), text
 		}
 	}
-	return nil
 }
 
 // EndPlacement records where the child went.
@@ -82,25 +114,22 @@ func EndPlacement(p *reportingv1.Placement, by Actor, end reportingv1.Placement_
 	return nil
 }
 
-// ExpirePlacement makes the lead office the holder of what civil affairs did not answer; a care that is due for review only becomes overdue.
+// ExpirePlacement makes the lead office the holder of what civil affairs did not answer; a care that is due for review, or one that was declined, only becomes overdue.
 func ExpirePlacement(d *district.District, p *reportingv1.Placement, now time.Time) error {
 	if len(custody.Miss(p.GetStanding(), now)) == 0 {
 		return custody.ErrNotDue
 	}
-	if p.GetState() == reportingv1.Placement_STATE_PLACED {
+	if p.GetState() != reportingv1.Placement_STATE_REQUESTED {
 		extend(d, p.Standing, district.ClockOverdueReview, now)
 		return nil
 	}
 	escalateToLead(d, p.Standing, Carer, now)
-	if p.GetStanding().GetOfferedTo() == p.GetStanding().GetHolder() {
-		p.Standing.OfferedTo = "" // the lead office is the carer itself here
-	}
 	return nil
 }
 
-// placing lets civil affairs act in one state of a placement.
-func placing(p *reportingv1.Placement, by Actor, verb string, state reportingv1.Placement_State) error {
-	if p.GetState() != state || by.Unit != Carer || !concerns(p.GetStanding(), by) {
+// placing lets civil affairs act in some states of a placement.
+func placing(p *reportingv1.Placement, by Actor, verb string, states ...reportingv1.Placement_State) error {
+	if !slices.Contains(states, p.GetState()) || by.Unit != Carer || !concerns(p.GetStanding(), by) {
 		return fault.StateForbids(row.StateName(p.ProtoReflect()), verb)
 	}
 	return nil

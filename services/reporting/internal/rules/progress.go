@@ -11,8 +11,13 @@ func Progress(r *reportingv1.Report, assessments []*reportingv1.Assessment) (rep
 			return reportingv1.GetReportStatusResponse_PROGRESS_ASSESSING, a.GetStanding().GetHolder()
 		}
 	}
-	if r.GetState() == reportingv1.Report_STATE_CLOSED {
+	switch r.GetState() {
+	case reportingv1.Report_STATE_CLOSED:
 		return reportingv1.GetReportStatusResponse_PROGRESS_CONCLUDED, ""
+	case reportingv1.Report_STATE_ENDED:
+		return reportingv1.GetReportStatusResponse_PROGRESS_ENDED, ""
+	case reportingv1.Report_STATE_HANDED_OVER:
+		return reportingv1.GetReportStatusResponse_PROGRESS_HANDED_OVER, ""
 	}
 	holder := r.GetStanding().GetHolder()
 	switch {

@@ -1,15 +1,11 @@
 package rules
 
 import (
-	"fmt"
 	"time"
 
-	"github.com/lianhu/lianhu/pkg/calendar"
-	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/row"
-	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
@@ -19,45 +15,22 @@ func RaiseReport(d *district.District, i *reportingv1.Incident, by Actor, req *r
 	if err := raising(d, i, by); err != nil {
 		return nil, nil, err
 	}
-	division := req.GetResidenceDivision()
-	if division == "" {
-		division = i.GetDivision()
+	code := req.GetResidenceDivision()
+	if code == "" {
+		code = i.GetDivision()
 	}
-	place, bad := d.TakeIn("residence_division", division, calendar.Today(now))
-	if bad != nil {
-		return nil, nil, bad
-	}
-	for n, code := range req.GetSituations() {
-		if _, ok := d.Situation(code); !ok {
-			return nil, nil, situationUnknown(fmt.Sprintf("situations[%d]", n), code)
-		}
-	}
-	if req.GetOccurTime() != nil {
-		if err := notInFuture("occur_time", req.GetOccurTime().AsTime(), now); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := checkChildren(d, req.GetChildren(), func(n int) (string, string) {
-		return fmt.Sprintf("children[%d].person", n), fmt.Sprintf("children[%d].school_unit", n)
-	}, now); err != nil {
+	place, err := residence(d, "residence_division", code, now)
+	if err != nil {
 		return nil, nil, err
 	}
 	report := &reportingv1.Report{
-		Standing:      &custodyv1.Standing{Id: id("report"), MatterId: id("report")},
-		State:         reportingv1.Report_STATE_RESPONDING,
-		Division:      place.Code,
-		StaleDivision: place.Stale,
-		ReceiptNumber: receiptNumber(id("report"), now),
-		Situations:    req.GetSituations(),
-		OccurTime:     req.GetOccurTime(),
-		DiscoverTime:  i.GetCreateTime(),
-		OccurPlace:    i.GetContent().GetPlace(),
-		Narrative:     req.GetNarrative(),
-		AcceptTime:    stamp(now),
+		Division: place.Code, StaleDivision: place.Stale, Situations: req.GetSituations(), OccurTime: req.GetOccurTime(),
+		DiscoverTime: later(i.GetCreateTime(), req.GetOccurTime()), OccurPlace: i.GetContent().GetPlace(), Narrative: req.GetNarrative(),
 	}
-	children := enter(d, report, req.GetChildren(), id, now)
-	custody.Hold(report.Standing, by.Unit)
-	begin(d, report.Standing, district.ClockReportResponse, now)
+	children, err := raised(d, report, by, req.GetChildren(), id("report"), id, now)
+	if err != nil {
+		return nil, nil, err
+	}
 	i.Links = append(i.Links, &reportingv1.IncidentLink{ReportId: report.GetStanding().GetId(), Text: raisedText, Unit: by.Unit, Officer: by.Officer, LinkTime: stamp(now)})
 	settle(d, i, now)
 	return report, children, nil

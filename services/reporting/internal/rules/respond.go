@@ -17,7 +17,8 @@ import (
 // for all: a further one is of another unit and wins no time.
 func Accept(d *district.District, r *reportingv1.Report, by Actor, now time.Time) error {
 	offered := by.Unit != "" && r.GetStanding().GetOfferedTo() == by.Unit
-	own := r.GetState() == reportingv1.Report_STATE_SUBMITTED && r.GetStanding().GetHolder() == by.Unit
+	waiting := r.GetState() == reportingv1.Report_STATE_SUBMITTED || r.GetState() == reportingv1.Report_STATE_TRANSFERRING
+	own := waiting && r.GetStanding().GetHolder() == by.Unit // and takes back what it had offered
 	if !offered && !own {
 		return forbid(r, "accept")
 	}
@@ -28,7 +29,11 @@ func Accept(d *district.District, r *reportingv1.Report, by Actor, now time.Time
 	default:
 		return forbid(r, "accept")
 	}
-	answerTransfer(r, reportingv1.Transfer_OUTCOME_ACCEPTED, "", now)
+	outcome := reportingv1.Transfer_OUTCOME_ACCEPTED
+	if !offered {
+		outcome = reportingv1.Transfer_OUTCOME_WITHDRAWN
+	}
+	answerTransfer(r, outcome, "", now)
 	if r.GetAcceptTime() != nil {
 		carryOn(d, r.Standing, by.Unit, clockResponseMeasures, now)
 		return nil
@@ -45,9 +50,7 @@ func Transfer(d *district.District, r *reportingv1.Report, by Actor, to, text st
 	if err := heldBy(r, by, "transfer", reportingv1.Report_STATE_SUBMITTED, reportingv1.Report_STATE_RESPONDING); err != nil {
 		return err
 	}
-	unit, ok := d.Unit(to)
-	police := ok && (unit.Kind == district.KindPoliceStation || unit.ID == Bureau)
-	if !police || to == by.Unit || !unit.OpenOn(calendar.Today(now)) {
+	if !police(d, to, now) || to == by.Unit {
 		return fault.New(reportingv1.Reason_REASON_TRANSFER_TARGET_INVALID, "to_unit: not another police unit of the district", "field", "to_unit").
 			Field("to_unit", "not another police unit of the district")
 	}
@@ -57,7 +60,7 @@ func Transfer(d *district.District, r *reportingv1.Report, by Actor, to, text st
 
 // Decline refuses an offered report; the bureau is asked next. The bureau itself cannot decline.
 func Decline(d *district.District, r *reportingv1.Report, by Actor, text string, now time.Time) error {
-	if r.GetState() != reportingv1.Report_STATE_TRANSFERRING || r.GetStanding().GetOfferedTo() != by.Unit {
+	if by.Unit == "" || r.GetStanding().GetOfferedTo() != by.Unit {
 		return forbid(r, "decline")
 	}
 	if by.Unit == Bureau {
@@ -86,7 +89,9 @@ func askBureau(d *district.District, r *reportingv1.Report, now time.Time) {
 // offerTo writes an offer into report and history.
 func offerTo(d *district.District, r *reportingv1.Report, to, text string, now time.Time) {
 	r.Transfers = append(r.Transfers, &reportingv1.Transfer{FromUnit: r.GetStanding().GetHolder(), ToUnit: to, Text: text, OfferTime: stamp(now)})
-	r.State = reportingv1.Report_STATE_TRANSFERRING
+	if r.GetState() != reportingv1.Report_STATE_RESPONSE_CLOSED { // what is done stays done, whoever has to tell of it
+		r.State = reportingv1.Report_STATE_TRANSFERRING
+	}
 	offer(d, r.Standing, to, district.ClockReportTransfer, now)
 }
 
@@ -164,25 +169,18 @@ func RecordMeasure(d *district.District, r *reportingv1.Report, by Actor, req *r
 	if err := checkUnit(d, "placement_unit", req.GetPlacementUnit(), now); err != nil {
 		return err
 	}
-	if err := notExcluded(d, r, code); err != nil {
+	children, err := concerned(r, known, req.GetProvisionalChildIds())
+	if err != nil {
+		return err
+	}
+	if err := notExcluded(d, r, code, children); err != nil {
 		return err
 	}
 	r.Measures = append(r.Measures, &reportingv1.Measure{
-		Id: id, Code: code, Text: req.GetText(), TakeTime: req.GetTakeTime(), PlacementUnit: req.GetPlacementUnit(),
+		ProvisionalChildIds: children, Id: id, Code: code, Text: req.GetText(), TakeTime: req.GetTakeTime(), PlacementUnit: req.GetPlacementUnit(),
 		Unit: by.Unit, Officer: by.Officer, RecordTime: stamp(now),
 	})
 	return nil
-}
-
-// notExcluded refuses a second measure of a choice of one, also where the first one still waits for another unit.
-func notExcluded(d *district.District, r *reportingv1.Report, code string) error {
-	recorded := codes(r, func(*reportingv1.Measure) bool { return true })
-	group, excluded := d.Excludes(r.GetSituations(), recorded, code)
-	if !excluded {
-		return nil
-	}
-	other := group.Measures[slices.IndexFunc(group.Measures, func(m string) bool { return m != code && slices.Contains(recorded, m) })]
-	return fault.New(reportingv1.Reason_REASON_MEASURE_EXCLUDED, "another measure of an exactly-one group is recorded", "group", group.ID, "recorded", other)
 }
 
 // StrikeMeasure strikes out a measure recorded by mistake. It stays readable.
@@ -208,9 +206,7 @@ func Waive(d *district.District, r *reportingv1.Report, by Actor, req *reporting
 	if by.Officer == "" {
 		return officerRequired()
 	}
-	superior, ok := d.Officer(req.GetSuperior())
-	answers := ok && superior.Superior && superior.ActiveOn(calendar.Today(now)) && (superior.Unit == by.Unit || superior.Unit == Bureau)
-	if !answers || superior.ID == by.Officer {
+	if !answers(d, req.GetSuperior(), by, now) {
 		return superiorRequired()
 	}
 	called := slices.ContainsFunc(d.Measures(r.GetSituations()...), func(g district.Group) bool { return g.ID == req.GetGroup() })
@@ -218,8 +214,11 @@ func Waive(d *district.District, r *reportingv1.Report, by Actor, req *reporting
 		return fault.New(reportingv1.Reason_REASON_GROUP_UNKNOWN, "group: not called for by the report", "field", "group", "group", req.GetGroup()).
 			Field("group", "not called for by the report")
 	}
+	if err := checkNamed(r, req.GetProvisionalChildIds()); err != nil {
+		return err
+	}
 	r.Waivers = append(r.Waivers, &reportingv1.Waiver{
-		Group: req.GetGroup(), Text: req.GetText(), Superior: superior.ID, Unit: by.Unit, Officer: by.Officer, RecordTime: stamp(now),
+		Group: req.GetGroup(), Text: req.GetText(), Superior: req.GetSuperior(), ProvisionalChildIds: req.GetProvisionalChildIds(), Unit: by.Unit, Officer: by.Officer, RecordTime: stamp(now),
 	})
 	return nil
 }
@@ -230,12 +229,8 @@ func CloseResponse(d *district.District, r *reportingv1.Report, by Actor, noChil
 	if err := heldBy(r, by, "closeResponse", reportingv1.Report_STATE_RESPONDING); err != nil {
 		return err
 	}
-	if missing := d.MissingMeasures(r.GetSituations(), done(r), waived(r)); len(missing) > 0 {
-		ids := make([]string, len(missing))
-		for i, group := range missing {
-			ids[i] = group.ID
-		}
-		list := strings.Join(ids, ",")
+	if missing := missingGroups(d, r); len(missing) > 0 {
+		list := strings.Join(missing, ",")
 		return fault.New(reportingv1.Reason_REASON_RESPONSE_INCOMPLETE, "groups of measures are missing: "+list, "missing", list)
 	}
 	if err := nameless(r, by, noChild); err != nil {
@@ -252,28 +247,6 @@ func CloseResponse(d *district.District, r *reportingv1.Report, by Actor, noChil
 	return nil
 }
 
-// Groups shows what the report calls for and how far each group is met.
-func Groups(d *district.District, r *reportingv1.Report) []*reportingv1.MeasureGroup {
-	recorded, free := done(r), waived(r)
-	var groups []*reportingv1.MeasureGroup
-	for _, g := range d.Measures(r.GetSituations()...) {
-		group := &reportingv1.MeasureGroup{
-			Group: g.ID, Rule: reportingv1.MeasureGroup_RULE_ALL_OF, Measures: g.Measures,
-			Met: g.Met(recorded), Waived: slices.Contains(free, g.ID), Source: sourceOf(d, g.ID),
-		}
-		if g.Choice {
-			group.Rule = reportingv1.MeasureGroup_RULE_EXACTLY_ONE_OF
-		}
-		for _, code := range g.Measures {
-			if slices.Contains(recorded, code) {
-				group.Recorded = append(group.Recorded, code)
-			}
-		}
-		groups = append(groups, group)
-	}
-	return groups
-}
-
 func sourceOf(d *district.District, group string) string {
 	for _, response := range d.Responses() {
 		for _, g := range response.Groups {
@@ -283,31 +256,6 @@ func sourceOf(d *district.District, group string) string {
 		}
 	}
 	return ""
-}
-
-// done lists the codes of the measures that stand and wait for nobody. One that was asked for two children counts when both are answered.
-func done(r *reportingv1.Report) []string {
-	waiting := codes(r, (*reportingv1.Measure).GetPending)
-	return codes(r, func(m *reportingv1.Measure) bool { return !slices.Contains(waiting, m.GetCode()) })
-}
-
-// codes lists the codes of the measures that stand and that are wanted.
-func codes(r *reportingv1.Report, wanted func(*reportingv1.Measure) bool) []string {
-	var codes []string
-	for _, m := range r.GetMeasures() {
-		if m.GetStrikeTime() == nil && wanted(m) && !slices.Contains(codes, m.GetCode()) {
-			codes = append(codes, m.GetCode())
-		}
-	}
-	return codes
-}
-
-func waived(r *reportingv1.Report) []string {
-	groups := make([]string, 0, len(r.GetWaivers()))
-	for _, w := range r.GetWaivers() {
-		groups = append(groups, w.GetGroup())
-	}
-	return groups
 }
 
 func officerRequired() error {

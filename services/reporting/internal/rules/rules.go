@@ -24,6 +24,7 @@ const (
 	clockIncidentHandle         = "incident.handle"
 	clockMissingSearch          = "missing.search"
 	clockPlacementAccept        = "placement.accept"
+	clockAssessmentTransfer     = "assessment.transfer"
 	clockPlacementReview        = "tempguardian.review"
 	clockReviewAdmin            = "police.review.admin"
 	clockReviewAdminComplex     = "police.review.admin.complex"
@@ -51,7 +52,7 @@ type Actor struct {
 // CheckDistrict refuses district data without which a rule here would fail at run time.
 func CheckDistrict(d *district.District) error {
 	clocks := []string{
-		clockReportImmediate, clockResponseMeasures, clockIncidentHandle, clockMissingSearch, clockPlacementAccept, clockPlacementReview,
+		clockReportImmediate, clockResponseMeasures, clockIncidentHandle, clockMissingSearch, clockPlacementAccept, clockPlacementReview, clockAssessmentTransfer,
 		clockReviewAdmin, clockReviewAdminComplex, clockReviewCriminal, clockReviewCriminalClues, clockReviewCriminalApproved, clockReportFeedback,
 		clockFilingReasons, clockFilingJudge, clockFilingOrder,
 	}
@@ -114,5 +115,7 @@ func escalateToLead(d *district.District, s *custodyv1.Standing, responsible str
 		return
 	}
 	hold(d, s, d.LeadOffice(), district.ClockLeadResolve, now)
-	s.OfferedTo = responsible
+	if responsible != d.LeadOffice() { // nothing is offered to whoever holds it
+		s.OfferedTo = responsible
+	}
 }

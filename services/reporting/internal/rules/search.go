@@ -28,7 +28,7 @@ func StartSearch(d *district.District, r *reportingv1.Report, by Actor, req *rep
 		}
 		child = named
 	}
-	opened := &reportingv1.Measure{Id: measureID, ItemId: id, Text: req.GetText(), TakeTime: stamp(now)}
+	opened := &reportingv1.Measure{Id: measureID, ItemId: id, ProvisionalChildIds: only(child), Text: req.GetText(), TakeTime: stamp(now)}
 	if err := openByMeasure(d, r, by, district.OpensSearch, opened, now); err != nil {
 		return nil, err
 	}
@@ -83,6 +83,14 @@ func ExpireSearch(d *district.District, s *reportingv1.Search, now time.Time) er
 	return nil
 }
 
+// only is a child as a list, empty for one that nobody can name.
+func only(child string) []string {
+	if child == "" {
+		return nil
+	}
+	return []string{child}
+}
+
 // goUp moves an item of the police up: a station's to the bureau under the same clock, the bureau's to the lead office. The one it was taken
 // from can still act.
 func goUp(d *district.District, s *custodyv1.Standing, clock string, now time.Time) {
@@ -113,7 +121,7 @@ func openByMeasure(d *district.District, r *reportingv1.Report, by Actor, what s
 	if !ok {
 		return fault.New(reportingv1.Reason_REASON_MEASURE_UNKNOWN, "no measure of the district opens a "+what, "field", "measure", "measure", what)
 	}
-	if err := notExcluded(d, r, opening.Code); err != nil {
+	if err := notExcluded(d, r, opening.Code, m.GetProvisionalChildIds()); err != nil {
 		return err
 	}
 	m.Code, m.Unit, m.Officer, m.RecordTime = opening.Code, by.Unit, by.Officer, stamp(now)

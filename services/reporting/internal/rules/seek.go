@@ -21,13 +21,14 @@ func Seek(d *district.District, r *reportingv1.Report, running []*reportingv1.Se
 		return nil, nil
 	}
 	// What nobody did by hand cannot exclude what somebody did: then the choice stands as it was made.
-	record := func(measure, search string) bool {
-		return openByMeasure(d, r, by, district.OpensSearch, &reportingv1.Measure{Id: measure, ItemId: search, TakeTime: stamp(now)}, now) == nil
+	record := func(measure, search, child string) bool {
+		opened := &reportingv1.Measure{Id: measure, ItemId: search, ProvisionalChildIds: only(child), TakeTime: stamp(now)}
+		return openByMeasure(d, r, by, district.OpensSearch, opened, now) == nil
 	}
 	children := Children(r)
 	if len(running) > 0 {
 		joined = running[0]
-		if !record(id("seek.measure"), joined.GetStanding().GetId()) {
+		if !record(id("seek.measure"), joined.GetStanding().GetId(), "") {
 			return nil, nil
 		}
 		if joined.GetProvisionalChildId() == "" && len(children) == 1 {
@@ -48,7 +49,7 @@ func Seek(d *district.District, r *reportingv1.Report, running []*reportingv1.Se
 			State:    reportingv1.Search_STATE_SEARCHING, Division: r.GetDivision(),
 			ReportId: r.GetStanding().GetId(), ProvisionalChildId: child, StartUnit: by.Unit, LastSeenTime: r.GetOccurTime(), LastSeenPlace: r.GetOccurPlace(),
 		}
-		if !record(id(fmt.Sprintf("seek.measure.%d", i)), s.GetStanding().GetId()) {
+		if !record(id(fmt.Sprintf("seek.measure.%d", i)), s.GetStanding().GetId(), child) {
 			return nil, nil
 		}
 		hold(d, s.Standing, by.Unit, clockMissingSearch, now)

@@ -60,16 +60,16 @@ func TestAFindingStruckOutCarriesNoConclusion(t *testing.T) {
 		t.Fatalf("recorded as %v", a.GetFindings()[0])
 	}
 	before := proto.CloneOf(a)
-	refused(t, rules.StrikeFinding(a, by, itemID, "x", noon), reportingv1.Reason_REASON_FINDING_NOT_FOUND, before, a)
-	refused(t, rules.StrikeFinding(a, rules.Actor{Unit: township}, id, "x", noon), reportingv1.Reason_REASON_OFFICER_REQUIRED, before, a)
-	refused(t, rules.StrikeFinding(a, rules.Actor{Unit: lead, Officer: "x"}, id, "x", noon), faultv1.Reason_REASON_STATE_FORBIDS, before, a)
-	if err := rules.StrikeFinding(a, by, id, "误录", noon); err != nil {
+	refused(t, rules.StrikeFinding(d, a, by, itemID, "x", noon), reportingv1.Reason_REASON_FINDING_NOT_FOUND, before, a)
+	refused(t, rules.StrikeFinding(d, a, rules.Actor{Unit: township}, id, "x", noon), reportingv1.Reason_REASON_OFFICER_REQUIRED, before, a)
+	refused(t, rules.StrikeFinding(d, a, rules.Actor{Unit: lead, Officer: "x"}, id, "x", noon), faultv1.Reason_REASON_STATE_FORBIDS, before, a)
+	if err := rules.StrikeFinding(d, a, by, id, "误录", noon); err != nil {
 		t.Fatal(err)
 	}
 	if f := a.GetFindings()[0]; f.GetText() != "填错儿童" || f.GetStrikeText() != "误录" || f.GetStrikeOfficer() != by.Officer || f.GetStrikeUnit() != township {
 		t.Errorf("struck out as %v", f)
 	}
 	before = proto.CloneOf(a)
-	refused(t, rules.StrikeFinding(a, by, id, "x", noon), reportingv1.Reason_REASON_FINDING_NOT_FOUND, before, a)
+	refused(t, rules.StrikeFinding(d, a, by, id, "x", noon), reportingv1.Reason_REASON_FINDING_NOT_FOUND, before, a)
 	refused(t, rules.Conclude(d, a, by, &reportingv1.ConcludeAssessmentRequest{Summary: "x"}, "", noon), reportingv1.Reason_REASON_FINDING_REQUIRED, before, a)
 }

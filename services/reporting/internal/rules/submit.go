@@ -2,25 +2,24 @@ package rules
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
-	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 )
 
 // CheckSubmission refuses a report that cannot be true in any state of the world. A child that does not fit the situation is
 // no reason: such a report is accepted and flagged (policy R3.3).
 func CheckSubmission(d *district.District, req *reportingv1.SubmitReportRequest, now time.Time) error {
-	if _, err := d.TakeIn("residence_division", req.GetResidenceDivision(), calendar.Today(now)); err != nil {
+	if _, err := residence(d, "residence_division", req.GetResidenceDivision(), now); err != nil {
+		return err
+	}
+	if _, err := found(d, req.GetFoundDivision(), now); err != nil {
 		return err
 	}
 	for i, code := range req.GetSituations() {
@@ -41,6 +40,9 @@ func CheckSubmission(d *district.District, req *reportingv1.SubmitReportRequest,
 		if err := notInFuture("occur_time", req.GetOccurTime().AsTime(), now); err != nil {
 			return err
 		}
+		if err := occurredInOrder("occur_time", req.GetOccurTime().AsTime(), req.GetDiscoverTime().AsTime()); err != nil {
+			return err
+		}
 	}
 	return checkChildren(d, described(req), func(i int) (string, string) {
 		if i == 0 {
@@ -50,16 +52,18 @@ func CheckSubmission(d *district.District, req *reportingv1.SubmitReportRequest,
 	}, now)
 }
 
-// NewReport makes the report and the provisional children of a checked submission. The station that serves their residence holds the report
-// from the first moment; the reporter never does. id makes the id of what a word names.
+// NewReport makes the report and the provisional children of a checked submission. The station that serves their residence, or the place where they
+// were found, holds the report from the first moment; the reporter never does. id makes the id of what a word names.
 func NewReport(d *district.District, req *reportingv1.SubmitReportRequest, id func(string) string, now time.Time) (*reportingv1.Report, []*reportingv1.ProvisionalChild) {
 	reportID := id("")
-	place, _ := d.TakeIn("residence_division", req.GetResidenceDivision(), calendar.Today(now)) // checked before
+	place, _ := residence(d, "", req.GetResidenceDivision(), now) // checked before, as is the other
+	foundIn, _ := found(d, req.GetFoundDivision(), now)
 	report := &reportingv1.Report{
 		Standing:      &custodyv1.Standing{Id: reportID, MatterId: reportID},
 		State:         reportingv1.Report_STATE_SUBMITTED,
 		Division:      place.Code,
 		StaleDivision: place.Stale,
+		FoundDivision: foundIn,
 		ReceiptNumber: receiptNumber(reportID, now),
 		Situations:    req.GetSituations(),
 		OccurTime:     req.GetOccurTime(),
@@ -68,7 +72,7 @@ func NewReport(d *district.District, req *reportingv1.SubmitReportRequest, id fu
 		Narrative:     req.GetNarrative(),
 	}
 	children := enter(d, report, described(req), id, now)
-	custody.Hold(report.Standing, d.StationFor(report.Division))
+	custody.Hold(report.Standing, responder(d, report.GetDivision(), report.GetFoundDivision()))
 	begin(d, report.Standing, district.ClockReportAccept, now)
 	return report, children
 }
@@ -77,69 +81,6 @@ func NewReport(d *district.District, req *reportingv1.SubmitReportRequest, id fu
 func receiptNumber(reportID string, now time.Time) string {
 	digits := strings.ToUpper(strings.ReplaceAll(reportID, "-", ""))
 	return strings.ReplaceAll(calendar.Today(now).String(), "-", "") + "-" + digits[:12]
-}
-
-// flags collects what is odd about a report, in the order of the enum.
-func flags(d *district.District, r *reportingv1.Report, children []*reportingv1.ProvisionalChild, now time.Time) []reportingv1.Flag {
-	var found []reportingv1.Flag
-	for _, child := range children {
-		found = append(found, flagsOfChild(d, r.GetSituations(), child.GetPerson(), eventTime(r.GetOccurTime(), r.GetDiscoverTime()))...)
-	}
-	if now.After(d.Deadline(clockReportImmediate, r.GetDiscoverTime().AsTime())) {
-		found = append(found, reportingv1.Flag_FLAG_LATE)
-	}
-	if len(children) == 0 {
-		found = append(found, reportingv1.Flag_FLAG_NO_CHILD_NAMED)
-	}
-	if r.GetStaleDivision() != "" {
-		found = append(found, reportingv1.Flag_FLAG_DIVISION_CLOSED)
-	}
-	return flagsInOrder(found)
-}
-
-func flagsInOrder(flags []reportingv1.Flag) []reportingv1.Flag {
-	slices.Sort(flags)
-	return slices.Compact(flags)
-}
-
-// eventTime is the day that ages count by: when it happened, or when it was found out.
-func eventTime(occurred, discovered *timestamppb.Timestamp) time.Time {
-	if occurred != nil {
-		return occurred.AsTime()
-	}
-	return discovered.AsTime()
-}
-
-// flagsOfChild compares the child with the words of the situations on the day of the event.
-func flagsOfChild(d *district.District, situations []string, p *personv1.Person, event time.Time) []reportingv1.Flag {
-	var birth calendar.Date
-	var found []reportingv1.Flag
-	if p.GetBirthDate() == "" {
-		found = append(found, reportingv1.Flag_FLAG_AGE_UNKNOWN)
-	} else if known, err := calendar.ParseDate(p.GetBirthDate()); err == nil {
-		birth = known
-	}
-	for _, code := range situations {
-		for _, flag := range d.Flags(code, sexCode(p.GetSex()), birth, calendar.Today(event)) {
-			found = append(found, flagOf(flag))
-		}
-	}
-	return found
-}
-
-func flagOf(f district.Flag) reportingv1.Flag {
-	switch f {
-	case district.FlagAgeUnknown:
-		return reportingv1.Flag_FLAG_AGE_UNKNOWN
-	case district.FlagSexUnknown:
-		return reportingv1.Flag_FLAG_SEX_UNKNOWN
-	case district.FlagAgeContradicts:
-		return reportingv1.Flag_FLAG_AGE_CONTRADICTS_SITUATION
-	case district.FlagSexContradicts:
-		return reportingv1.Flag_FLAG_SEX_CONTRADICTS_SITUATION
-	default:
-		return reportingv1.Flag_FLAG_NOT_A_MINOR
-	}
 }
 
 // Receipt is what the reporter keeps.

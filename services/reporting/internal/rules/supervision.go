@@ -68,6 +68,20 @@ func OrderFiling(d *district.District, s *reportingv1.Supervision, by Actor, tex
 	return nil
 }
 
+// WithdrawSupervision ends what the procuratorate does not pursue.
+func WithdrawSupervision(s *reportingv1.Supervision, by Actor, text string, now time.Time) error {
+	if by.Unit != Procuratorate || s.GetStanding().GetHolder() == "" {
+		return fault.StateForbids(row.StateName(s.ProtoReflect()), "withdrawSupervision")
+	}
+	if by.Officer == "" {
+		return officerRequired()
+	}
+	s.State = reportingv1.Supervision_STATE_WITHDRAWN
+	step(s, by, reportingv1.SupervisionStep_KIND_WITHDRAW, text, now)
+	custody.Close(s.Standing)
+	return nil
+}
+
 // FileAsOrdered files the case. The decision that stood before is kept, and the reporter is owed an answer anew.
 func FileAsOrdered(d *district.District, s *reportingv1.Supervision, f *reportingv1.Filing, by Actor, req *reportingv1.FileAsOrderedRequest, now time.Time) error {
 	if err := supervised(s, by, "fileAsOrdered", reportingv1.Supervision_STATE_FILING_ORDERED); err != nil {

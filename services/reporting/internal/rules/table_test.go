@@ -197,7 +197,7 @@ func TestAResponseClosesExactlyWhenEveryGroupIsFulfilled(t *testing.T) {
 						rt.Fatal(err)
 					}
 					stands["NOTIFY_AND_PLACE"] = true
-				} else if err := rules.DeclinePlacement(waits, r, rules.Actor{Unit: lead}, "x", noon); err != nil {
+				} else if err := rules.DeclinePlacement(d, waits, r, rules.Actor{Unit: lead}, "x", noon); err != nil {
 					rt.Fatal(err)
 				}
 				waits = nil

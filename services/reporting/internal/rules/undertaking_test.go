@@ -126,10 +126,10 @@ func TestAPlacementCountsOnceCivilAffairsHasAccepted(t *testing.T) {
 	refused(t, rules.AcceptPlacement(d, p, r, carer, "org/nobody", noon), reportingv1.Reason_REASON_UNIT_INVALID, before, r)
 
 	declined, back := proto.CloneOf(p), proto.CloneOf(r)
-	if err := rules.DeclinePlacement(declined, back, carer, "亲属愿意照料", noon); err != nil {
+	if err := rules.DeclinePlacement(d, declined, back, carer, "亲属愿意照料", noon); err != nil {
 		t.Fatal(err)
 	}
-	if m := back.GetMeasures()[0]; m.GetStrikeTime() == nil || m.GetText() != "需夜间照料" || declined.GetStanding().GetHolder() != "" {
+	if m := back.GetMeasures()[0]; m.GetStrikeTime() == nil || m.GetText() != "需夜间照料" || declined.GetStanding().GetHolder() != lead {
 		t.Errorf("declined: %v, %v", m, declined.GetStanding())
 	}
 	if err := rules.RecordMeasure(d, back, by, measure("PLACEMENT_NOT_NEEDED"), measure2, noon); err != nil {
@@ -157,7 +157,7 @@ func TestAPlacementCountsOnceCivilAffairsHasAccepted(t *testing.T) {
 	}
 	was := proto.CloneOf(p)
 	refused(t, rules.EndPlacement(p, carer, reportingv1.Placement_END_RETURNED, "x", review), faultv1.Reason_REASON_STATE_FORBIDS, was, p)
-	refused(t, rules.DeclinePlacement(p, r, carer, "x", review), faultv1.Reason_REASON_STATE_FORBIDS, was, p)
+	refused(t, rules.DeclinePlacement(d, p, r, carer, "x", review), faultv1.Reason_REASON_STATE_FORBIDS, was, p)
 }
 
 // The clocks of policy R3.6 run from the acceptance of the report, whenever the review is opened or extended.

@@ -41,7 +41,7 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 		{Promise: promise.NoLookWithoutAReason, Name: "reporter.anonymous", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE i.caller NOT LIKE 'reporter/%' OR a.method IS NOT NULL)
 			FROM idempotency i LEFT JOIN (SELECT DISTINCT method, request_id FROM audit WHERE unit NOT LIKE 'reporter/%') a USING (method, request_id)
-			WHERE i.method LIKE '%/SubmitReport'`},
+			WHERE i.method LIKE '%/SubmitReport' OR i.method LIKE '%/SupplementReport'`},
 	})
 }
 

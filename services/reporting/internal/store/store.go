@@ -130,17 +130,17 @@ func (t *Tables) Items() []custody.Source {
 
 // ReportItems describes the reports.
 func (t *Tables) ReportItems() custody.Source {
-	return custody.SourceOf(t.Reports, reportingv1.Report_STATE_CLOSED)
+	return custody.SourceOf(t.Reports, reportingv1.Report_STATE_CLOSED, reportingv1.Report_STATE_ENDED, reportingv1.Report_STATE_HANDED_OVER)
 }
 
 // BulletinItems describes the bulletins.
 func (t *Tables) BulletinItems() custody.Source {
-	return custody.SourceOf(t.Bulletins, reportingv1.Bulletin_STATE_ACKNOWLEDGED)
+	return custody.SourceOf(t.Bulletins, reportingv1.Bulletin_STATE_ACKNOWLEDGED, reportingv1.Bulletin_STATE_RECALLED)
 }
 
 // AssessmentItems describes the assessments.
 func (t *Tables) AssessmentItems() custody.Source {
-	return custody.SourceOf(t.Assessments, reportingv1.Assessment_STATE_HANDED_OVER, reportingv1.Assessment_STATE_CLOSED)
+	return custody.SourceOf(t.Assessments, reportingv1.Assessment_STATE_HANDED_OVER, reportingv1.Assessment_STATE_CLOSED, reportingv1.Assessment_STATE_ENDED)
 }
 
 // IncidentItems describes the incidents.
@@ -160,7 +160,7 @@ func (t *Tables) SearchItems() custody.Source {
 
 // PlacementItems describes the placements.
 func (t *Tables) PlacementItems() custody.Source {
-	return custody.SourceOf(t.Placements, reportingv1.Placement_STATE_DECLINED, reportingv1.Placement_STATE_ENDED)
+	return custody.SourceOf(t.Placements, reportingv1.Placement_STATE_ENDED, reportingv1.Placement_STATE_WITHDRAWN)
 }
 
 // FilingItems describes the filings.
@@ -170,7 +170,7 @@ func (t *Tables) FilingItems() custody.Source {
 
 // SupervisionItems describes the supervisions.
 func (t *Tables) SupervisionItems() custody.Source {
-	return custody.SourceOf(t.Supervisions, reportingv1.Supervision_STATE_REASONS_ACCEPTED, reportingv1.Supervision_STATE_FILED)
+	return custody.SourceOf(t.Supervisions, reportingv1.Supervision_STATE_REASONS_ACCEPTED, reportingv1.Supervision_STATE_FILED, reportingv1.Supervision_STATE_WITHDRAWN)
 }
 
 // Constraints maps what two racing calls can violate to what the loser is told: come back and see what the winner did.

@@ -340,7 +340,9 @@ type Measure struct {
 	// Code, for example `ADMONISH_PARENTS`.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// Wording, zh-CN.
-	Zh            string `protobuf:"bytes,2,opt,name=zh,proto3" json:"zh,omitempty"`
+	Zh string `protobuf:"bytes,2,opt,name=zh,proto3" json:"zh,omitempty"`
+	// Whom it is taken for: `child`, so that each child of a report needs its own, or `family`, so that one counts for all of them.
+	Per           string `protobuf:"bytes,3,opt,name=per,proto3" json:"per,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +387,13 @@ func (x *Measure) GetCode() string {
 func (x *Measure) GetZh() string {
 	if x != nil {
 		return x.Zh
+	}
+	return ""
+}
+
+func (x *Measure) GetPer() string {
+	if x != nil {
+		return x.Per
 	}
 	return ""
 }
@@ -1030,10 +1039,11 @@ const file_lianhu_registry_v1_reference_proto_rawDesc = "" +
 	"reportable\x18\x03 \x01(\bB\x04\xf0\xd2%\x01R\n" +
 	"reportable\x12\x1c\n" +
 	"\x06source\x18\x04 \x01(\tB\x04\xf0\xd2%\x01R\x06source\x12\"\n" +
-	"\tresponses\x18\x05 \x03(\tB\x04\xf0\xd2%\x01R\tresponses\"9\n" +
+	"\tresponses\x18\x05 \x03(\tB\x04\xf0\xd2%\x01R\tresponses\"Q\n" +
 	"\aMeasure\x12\x18\n" +
 	"\x04code\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\x04code\x12\x14\n" +
-	"\x02zh\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x02zh\"\xa4\x01\n" +
+	"\x02zh\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x02zh\x12\x16\n" +
+	"\x03per\x18\x03 \x01(\tB\x04\xf0\xd2%\x01R\x03per\"\xa4\x01\n" +
 	"\fDispatchCode\x12\x1c\n" +
 	"\x06source\x18\x01 \x01(\tB\x04\xf0\xd2%\x01R\x06source\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xf0\xd2%\x01R\x04code\x12\x14\n" +

@@ -111,6 +111,8 @@ const (
 	Assessment_STATE_HANDED_OVER Assessment_State = 4
 	// Concluded without any need (评估终结).
 	Assessment_STATE_CLOSED Assessment_State = 5
+	// Ended with a reason, without a conclusion that is carried on (已终止).
+	Assessment_STATE_ENDED Assessment_State = 6
 )
 
 // Enum value maps for Assessment_State.
@@ -122,6 +124,7 @@ var (
 		3: "STATE_CONCLUDED",
 		4: "STATE_HANDED_OVER",
 		5: "STATE_CLOSED",
+		6: "STATE_ENDED",
 	}
 	Assessment_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -130,6 +133,7 @@ var (
 		"STATE_CONCLUDED":   3,
 		"STATE_HANDED_OVER": 4,
 		"STATE_CLOSED":      5,
+		"STATE_ENDED":       6,
 	}
 )
 
@@ -158,6 +162,71 @@ func (x Assessment_State) Number() protoreflect.EnumNumber {
 // Deprecated: Use Assessment_State.Descriptor instead.
 func (Assessment_State) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_reporting_v1_assessment_proto_rawDescGZIP(), []int{2, 0}
+}
+
+// Why an assessment ended.
+type Assessment_End int32
+
+const (
+	// Not set.
+	Assessment_END_UNSPECIFIED Assessment_End = 0
+	// The child has died (儿童死亡).
+	Assessment_END_CHILD_DEAD Assessment_End = 1
+	// The child lives outside the district; the authority there carries it on (迁出本区，已移交).
+	Assessment_END_MOVED_OUTSIDE Assessment_End = 2
+	// The report was a mistake: there is no such child, or nothing happened (报告有误).
+	Assessment_END_REPORT_MISTAKEN Assessment_End = 3
+	// The person is of age (已成年).
+	Assessment_END_OF_AGE Assessment_End = 4
+	// The child is assessed under another report (已由其他评估承接).
+	Assessment_END_ASSESSED_ELSEWHERE Assessment_End = 5
+)
+
+// Enum value maps for Assessment_End.
+var (
+	Assessment_End_name = map[int32]string{
+		0: "END_UNSPECIFIED",
+		1: "END_CHILD_DEAD",
+		2: "END_MOVED_OUTSIDE",
+		3: "END_REPORT_MISTAKEN",
+		4: "END_OF_AGE",
+		5: "END_ASSESSED_ELSEWHERE",
+	}
+	Assessment_End_value = map[string]int32{
+		"END_UNSPECIFIED":        0,
+		"END_CHILD_DEAD":         1,
+		"END_MOVED_OUTSIDE":      2,
+		"END_REPORT_MISTAKEN":    3,
+		"END_OF_AGE":             4,
+		"END_ASSESSED_ELSEWHERE": 5,
+	}
+)
+
+func (x Assessment_End) Enum() *Assessment_End {
+	p := new(Assessment_End)
+	*p = x
+	return p
+}
+
+func (x Assessment_End) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Assessment_End) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_reporting_v1_assessment_proto_enumTypes[2].Descriptor()
+}
+
+func (Assessment_End) Type() protoreflect.EnumType {
+	return &file_lianhu_reporting_v1_assessment_proto_enumTypes[2]
+}
+
+func (x Assessment_End) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Assessment_End.Descriptor instead.
+func (Assessment_End) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_assessment_proto_rawDescGZIP(), []int{2, 1}
 }
 
 // Finding is what was found in one dimension.
@@ -393,7 +462,7 @@ type Assessment struct {
 	ProvisionalChildId string `protobuf:"bytes,12,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
 	// Child in the registry; empty until bound.
 	ChildId string `protobuf:"bytes,13,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
-	// Township responsible.
+	// Unit responsible: the township, or the lead office where it took the children over itself.
 	Township string `protobuf:"bytes,14,opt,name=township,proto3" json:"township,omitempty"`
 	// Findings so far, newest last, struck out ones included; those do not count for the conclusion.
 	Findings []*Finding `protobuf:"bytes,15,rep,name=findings,proto3" json:"findings,omitempty"`
@@ -406,7 +475,23 @@ type Assessment struct {
 	// Business time of the conclusion; absent before.
 	ConcludeTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=conclude_time,json=concludeTime,proto3" json:"conclude_time,omitempty"`
 	// Case that carries it on; empty before (个案).
-	CaseId        string `protobuf:"bytes,20,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	CaseId string `protobuf:"bytes,20,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// To whom it was offered since it was opened, oldest first, with the answers (移交记录).
+	Offers []*Offer `protobuf:"bytes,21,rep,name=offers,proto3" json:"offers,omitempty"`
+	// Why it ended; not set otherwise.
+	End Assessment_End `protobuf:"varint,22,opt,name=end,proto3,enum=lianhu.reporting.v1.Assessment_End" json:"end,omitempty"`
+	// What happened, at most 1000 characters.
+	EndText string `protobuf:"bytes,23,opt,name=end_text,json=endText,proto3" json:"end_text,omitempty"`
+	// Authority outside the district that carries the matter on; empty unless the child moved away (接收机关).
+	EndAuthority string `protobuf:"bytes,24,opt,name=end_authority,json=endAuthority,proto3" json:"end_authority,omitempty"`
+	// Number of its receipt (接收回执编号).
+	EndReceiptNumber string `protobuf:"bytes,25,opt,name=end_receipt_number,json=endReceiptNumber,proto3" json:"end_receipt_number,omitempty"`
+	// Unit that ended it.
+	EndUnit string `protobuf:"bytes,26,opt,name=end_unit,json=endUnit,proto3" json:"end_unit,omitempty"`
+	// Officer who ended it.
+	EndOfficer string `protobuf:"bytes,27,opt,name=end_officer,json=endOfficer,proto3" json:"end_officer,omitempty"`
+	// Business time it ended; absent otherwise.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -560,11 +645,67 @@ func (x *Assessment) GetCaseId() string {
 	return ""
 }
 
+func (x *Assessment) GetOffers() []*Offer {
+	if x != nil {
+		return x.Offers
+	}
+	return nil
+}
+
+func (x *Assessment) GetEnd() Assessment_End {
+	if x != nil {
+		return x.End
+	}
+	return Assessment_END_UNSPECIFIED
+}
+
+func (x *Assessment) GetEndText() string {
+	if x != nil {
+		return x.EndText
+	}
+	return ""
+}
+
+func (x *Assessment) GetEndAuthority() string {
+	if x != nil {
+		return x.EndAuthority
+	}
+	return ""
+}
+
+func (x *Assessment) GetEndReceiptNumber() string {
+	if x != nil {
+		return x.EndReceiptNumber
+	}
+	return ""
+}
+
+func (x *Assessment) GetEndUnit() string {
+	if x != nil {
+		return x.EndUnit
+	}
+	return ""
+}
+
+func (x *Assessment) GetEndOfficer() string {
+	if x != nil {
+		return x.EndOfficer
+	}
+	return ""
+}
+
+func (x *Assessment) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
 var File_lianhu_reporting_v1_assessment_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_assessment_proto_rawDesc = "" +
 	"\n" +
-	"$lianhu/reporting/v1/assessment.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\"\x8d\x04\n" +
+	"$lianhu/reporting/v1/assessment.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a\x1flianhu/reporting/v1/offer.proto\"\x8d\x04\n" +
 	"\aFinding\x12M\n" +
 	"\tdimension\x18\x01 \x01(\x0e2\x1e.lianhu.reporting.v1.DimensionB\x0f\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01\xf0\xd2%\x05R\tdimension\x12>\n" +
 	"\x04risk\x18\x02 \x01(\x0e2\x1c.lianhu.person.v1.RiskColourB\f\xbaH\x05\x82\x01\x02\x10\x01\xf0\xd2%\x05R\x04risk\x12\"\n" +
@@ -586,7 +727,7 @@ const file_lianhu_reporting_v1_assessment_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18<\xf0\xd2%\x02R\x04code\x12\x1c\n" +
 	"\x06urgent\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\x06urgent\x12@\n" +
 	"\x0eplace_division\x18\x03 \x01(\tB\x19\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$\xf0\xd2%\x02R\rplaceDivision\x12 \n" +
-	"\x04note\x18\x04 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x03R\x04note\"\xe1\a\n" +
+	"\x04note\x18\x04 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x03R\x04note\"\xfb\v\n" +
 	"\n" +
 	"Assessment\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12A\n" +
@@ -609,7 +750,16 @@ const file_lianhu_reporting_v1_assessment_proto_rawDesc = "" +
 	"\x05needs\x18\x11 \x03(\v2 .lianhu.reporting.v1.NeedFindingB\x04\xf0\xd2%\x02R\x05needs\x12\x1e\n" +
 	"\asummary\x18\x12 \x01(\tB\x04\xf0\xd2%\x05R\asummary\x12E\n" +
 	"\rconclude_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\fconcludeTime\x12\x1d\n" +
-	"\acase_id\x18\x14 \x01(\tB\x04\xf0\xd2%\x02R\x06caseId\"\x83\x01\n" +
+	"\acase_id\x18\x14 \x01(\tB\x04\xf0\xd2%\x02R\x06caseId\x128\n" +
+	"\x06offers\x18\x15 \x03(\v2\x1a.lianhu.reporting.v1.OfferB\x04\xf0\xd2%\x02R\x06offers\x12;\n" +
+	"\x03end\x18\x16 \x01(\x0e2#.lianhu.reporting.v1.Assessment.EndB\x04\xf0\xd2%\x04R\x03end\x12\x1f\n" +
+	"\bend_text\x18\x17 \x01(\tB\x04\xf0\xd2%\x04R\aendText\x12)\n" +
+	"\rend_authority\x18\x18 \x01(\tB\x04\xf0\xd2%\x04R\fendAuthority\x122\n" +
+	"\x12end_receipt_number\x18\x19 \x01(\tB\x04\xf0\xd2%\x04R\x10endReceiptNumber\x12\x1f\n" +
+	"\bend_unit\x18\x1a \x01(\tB\x04\xf0\xd2%\x02R\aendUnit\x12%\n" +
+	"\vend_officer\x18\x1b \x01(\tB\x04\xf0\xd2%\x02R\n" +
+	"endOfficer\x12;\n" +
+	"\bend_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\"\x94\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -617,7 +767,16 @@ const file_lianhu_reporting_v1_assessment_proto_rawDesc = "" +
 	"\x11STATE_IN_PROGRESS\x10\x02\x12\x13\n" +
 	"\x0fSTATE_CONCLUDED\x10\x03\x12\x15\n" +
 	"\x11STATE_HANDED_OVER\x10\x04\x12\x10\n" +
-	"\fSTATE_CLOSED\x10\x05*\xc3\x01\n" +
+	"\fSTATE_CLOSED\x10\x05\x12\x0f\n" +
+	"\vSTATE_ENDED\x10\x06\"\x8a\x01\n" +
+	"\x03End\x12\x13\n" +
+	"\x0fEND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eEND_CHILD_DEAD\x10\x01\x12\x15\n" +
+	"\x11END_MOVED_OUTSIDE\x10\x02\x12\x17\n" +
+	"\x13END_REPORT_MISTAKEN\x10\x03\x12\x0e\n" +
+	"\n" +
+	"END_OF_AGE\x10\x04\x12\x1a\n" +
+	"\x16END_ASSESSED_ELSEWHERE\x10\x05*\xc3\x01\n" +
 	"\tDimension\x12\x19\n" +
 	"\x15DIMENSION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DIMENSION_SAFETY\x10\x01\x12\x1a\n" +
@@ -640,36 +799,41 @@ func file_lianhu_reporting_v1_assessment_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_assessment_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_assessment_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_lianhu_reporting_v1_assessment_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_lianhu_reporting_v1_assessment_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_lianhu_reporting_v1_assessment_proto_goTypes = []any{
 	(Dimension)(0),                // 0: lianhu.reporting.v1.Dimension
 	(Assessment_State)(0),         // 1: lianhu.reporting.v1.Assessment.State
-	(*Finding)(nil),               // 2: lianhu.reporting.v1.Finding
-	(*NeedFinding)(nil),           // 3: lianhu.reporting.v1.NeedFinding
-	(*Assessment)(nil),            // 4: lianhu.reporting.v1.Assessment
-	(v1.RiskColour)(0),            // 5: lianhu.person.v1.RiskColour
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*v11.Standing)(nil),          // 7: lianhu.custody.v1.Standing
+	(Assessment_End)(0),           // 2: lianhu.reporting.v1.Assessment.End
+	(*Finding)(nil),               // 3: lianhu.reporting.v1.Finding
+	(*NeedFinding)(nil),           // 4: lianhu.reporting.v1.NeedFinding
+	(*Assessment)(nil),            // 5: lianhu.reporting.v1.Assessment
+	(v1.RiskColour)(0),            // 6: lianhu.person.v1.RiskColour
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*v11.Standing)(nil),          // 8: lianhu.custody.v1.Standing
+	(*Offer)(nil),                 // 9: lianhu.reporting.v1.Offer
 }
 var file_lianhu_reporting_v1_assessment_proto_depIdxs = []int32{
 	0,  // 0: lianhu.reporting.v1.Finding.dimension:type_name -> lianhu.reporting.v1.Dimension
-	5,  // 1: lianhu.reporting.v1.Finding.risk:type_name -> lianhu.person.v1.RiskColour
-	6,  // 2: lianhu.reporting.v1.Finding.record_time:type_name -> google.protobuf.Timestamp
-	6,  // 3: lianhu.reporting.v1.Finding.strike_time:type_name -> google.protobuf.Timestamp
-	7,  // 4: lianhu.reporting.v1.Assessment.standing:type_name -> lianhu.custody.v1.Standing
+	6,  // 1: lianhu.reporting.v1.Finding.risk:type_name -> lianhu.person.v1.RiskColour
+	7,  // 2: lianhu.reporting.v1.Finding.record_time:type_name -> google.protobuf.Timestamp
+	7,  // 3: lianhu.reporting.v1.Finding.strike_time:type_name -> google.protobuf.Timestamp
+	8,  // 4: lianhu.reporting.v1.Assessment.standing:type_name -> lianhu.custody.v1.Standing
 	1,  // 5: lianhu.reporting.v1.Assessment.state:type_name -> lianhu.reporting.v1.Assessment.State
-	6,  // 6: lianhu.reporting.v1.Assessment.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 7: lianhu.reporting.v1.Assessment.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 8: lianhu.reporting.v1.Assessment.findings:type_name -> lianhu.reporting.v1.Finding
-	5,  // 9: lianhu.reporting.v1.Assessment.colour:type_name -> lianhu.person.v1.RiskColour
-	3,  // 10: lianhu.reporting.v1.Assessment.needs:type_name -> lianhu.reporting.v1.NeedFinding
-	6,  // 11: lianhu.reporting.v1.Assessment.conclude_time:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	7,  // 6: lianhu.reporting.v1.Assessment.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 7: lianhu.reporting.v1.Assessment.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 8: lianhu.reporting.v1.Assessment.findings:type_name -> lianhu.reporting.v1.Finding
+	6,  // 9: lianhu.reporting.v1.Assessment.colour:type_name -> lianhu.person.v1.RiskColour
+	4,  // 10: lianhu.reporting.v1.Assessment.needs:type_name -> lianhu.reporting.v1.NeedFinding
+	7,  // 11: lianhu.reporting.v1.Assessment.conclude_time:type_name -> google.protobuf.Timestamp
+	9,  // 12: lianhu.reporting.v1.Assessment.offers:type_name -> lianhu.reporting.v1.Offer
+	2,  // 13: lianhu.reporting.v1.Assessment.end:type_name -> lianhu.reporting.v1.Assessment.End
+	7,  // 14: lianhu.reporting.v1.Assessment.end_time:type_name -> google.protobuf.Timestamp
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_assessment_proto_init() }
@@ -677,12 +841,13 @@ func file_lianhu_reporting_v1_assessment_proto_init() {
 	if File_lianhu_reporting_v1_assessment_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_offer_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_assessment_proto_rawDesc), len(file_lianhu_reporting_v1_assessment_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,

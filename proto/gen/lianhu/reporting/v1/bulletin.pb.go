@@ -30,10 +30,12 @@ type Bulletin_State int32
 const (
 	// Not set.
 	Bulletin_STATE_UNSPECIFIED Bulletin_State = 0
-	// Issued; the township has not acknowledged it (待签收).
+	// Issued; nobody has acknowledged it (待签收).
 	Bulletin_STATE_ISSUED Bulletin_State = 1
 	// Acknowledged (已签收).
 	Bulletin_STATE_ACKNOWLEDGED Bulletin_State = 2
+	// Taken back by the police before it was acknowledged (已撤回).
+	Bulletin_STATE_RECALLED Bulletin_State = 3
 )
 
 // Enum value maps for Bulletin_State.
@@ -42,11 +44,13 @@ var (
 		0: "STATE_UNSPECIFIED",
 		1: "STATE_ISSUED",
 		2: "STATE_ACKNOWLEDGED",
+		3: "STATE_RECALLED",
 	}
 	Bulletin_State_value = map[string]int32{
 		"STATE_UNSPECIFIED":  0,
 		"STATE_ISSUED":       1,
 		"STATE_ACKNOWLEDGED": 2,
+		"STATE_RECALLED":     3,
 	}
 )
 
@@ -107,12 +111,22 @@ type Bulletin struct {
 	Text string `protobuf:"bytes,15,opt,name=text,proto3" json:"text,omitempty"`
 	// Unit that issued it.
 	IssueUnit string `protobuf:"bytes,16,opt,name=issue_unit,json=issueUnit,proto3" json:"issue_unit,omitempty"`
-	// Township it is addressed to.
+	// Township it is addressed to, or the lead office where no township is known.
 	Township string `protobuf:"bytes,17,opt,name=township,proto3" json:"township,omitempty"`
 	// Business time of the acknowledgement; absent before.
 	AcknowledgeTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=acknowledge_time,json=acknowledgeTime,proto3" json:"acknowledge_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// To whom it was offered, oldest first, with the answers (送达记录). A bulletin of an earlier release has none.
+	Offers []*Offer `protobuf:"bytes,19,rep,name=offers,proto3" json:"offers,omitempty"`
+	// Unit that acknowledged it: the township, or the lead office in its stead; empty before.
+	AcknowledgeUnit string `protobuf:"bytes,20,opt,name=acknowledge_unit,json=acknowledgeUnit,proto3" json:"acknowledge_unit,omitempty"`
+	// Why it was taken back, at most 500 characters; empty otherwise (撤回原因).
+	RecallText string `protobuf:"bytes,21,opt,name=recall_text,json=recallText,proto3" json:"recall_text,omitempty"`
+	// Officer who took it back.
+	RecallOfficer string `protobuf:"bytes,22,opt,name=recall_officer,json=recallOfficer,proto3" json:"recall_officer,omitempty"`
+	// Business time it was taken back; absent otherwise.
+	RecallTime    *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=recall_time,json=recallTime,proto3" json:"recall_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Bulletin) Reset() {
@@ -250,11 +264,46 @@ func (x *Bulletin) GetAcknowledgeTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Bulletin) GetOffers() []*Offer {
+	if x != nil {
+		return x.Offers
+	}
+	return nil
+}
+
+func (x *Bulletin) GetAcknowledgeUnit() string {
+	if x != nil {
+		return x.AcknowledgeUnit
+	}
+	return ""
+}
+
+func (x *Bulletin) GetRecallText() string {
+	if x != nil {
+		return x.RecallText
+	}
+	return ""
+}
+
+func (x *Bulletin) GetRecallOfficer() string {
+	if x != nil {
+		return x.RecallOfficer
+	}
+	return ""
+}
+
+func (x *Bulletin) GetRecallTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecallTime
+	}
+	return nil
+}
+
 var File_lianhu_reporting_v1_bulletin_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_bulletin_proto_rawDesc = "" +
 	"\n" +
-	"\"lianhu/reporting/v1/bulletin.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\x95\x06\n" +
+	"\"lianhu/reporting/v1/bulletin.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1flianhu/reporting/v1/offer.proto\"\xab\b\n" +
 	"\bBulletin\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Bulletin.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -274,11 +323,19 @@ const file_lianhu_reporting_v1_bulletin_proto_rawDesc = "" +
 	"\n" +
 	"issue_unit\x18\x10 \x01(\tB\x04\xf0\xd2%\x02R\tissueUnit\x12 \n" +
 	"\btownship\x18\x11 \x01(\tB\x04\xf0\xd2%\x02R\btownship\x12K\n" +
-	"\x10acknowledge_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x0facknowledgeTime\"H\n" +
+	"\x10acknowledge_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x0facknowledgeTime\x128\n" +
+	"\x06offers\x18\x13 \x03(\v2\x1a.lianhu.reporting.v1.OfferB\x04\xf0\xd2%\x02R\x06offers\x12/\n" +
+	"\x10acknowledge_unit\x18\x14 \x01(\tB\x04\xf0\xd2%\x02R\x0facknowledgeUnit\x12%\n" +
+	"\vrecall_text\x18\x15 \x01(\tB\x04\xf0\xd2%\x04R\n" +
+	"recallText\x12+\n" +
+	"\x0erecall_officer\x18\x16 \x01(\tB\x04\xf0\xd2%\x02R\rrecallOfficer\x12A\n" +
+	"\vrecall_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"recallTime\"\\\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ISSUED\x10\x01\x12\x16\n" +
-	"\x12STATE_ACKNOWLEDGED\x10\x02Bu\n" +
+	"\x12STATE_ACKNOWLEDGED\x10\x02\x12\x12\n" +
+	"\x0eSTATE_RECALLED\x10\x03Bu\n" +
 	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
@@ -300,6 +357,7 @@ var file_lianhu_reporting_v1_bulletin_proto_goTypes = []any{
 	(*Bulletin)(nil),              // 1: lianhu.reporting.v1.Bulletin
 	(*v1.Standing)(nil),           // 2: lianhu.custody.v1.Standing
 	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*Offer)(nil),                 // 4: lianhu.reporting.v1.Offer
 }
 var file_lianhu_reporting_v1_bulletin_proto_depIdxs = []int32{
 	2, // 0: lianhu.reporting.v1.Bulletin.standing:type_name -> lianhu.custody.v1.Standing
@@ -307,11 +365,13 @@ var file_lianhu_reporting_v1_bulletin_proto_depIdxs = []int32{
 	3, // 2: lianhu.reporting.v1.Bulletin.create_time:type_name -> google.protobuf.Timestamp
 	3, // 3: lianhu.reporting.v1.Bulletin.update_time:type_name -> google.protobuf.Timestamp
 	3, // 4: lianhu.reporting.v1.Bulletin.acknowledge_time:type_name -> google.protobuf.Timestamp
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	4, // 5: lianhu.reporting.v1.Bulletin.offers:type_name -> lianhu.reporting.v1.Offer
+	3, // 6: lianhu.reporting.v1.Bulletin.recall_time:type_name -> google.protobuf.Timestamp
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_bulletin_proto_init() }
@@ -319,6 +379,7 @@ func file_lianhu_reporting_v1_bulletin_proto_init() {
 	if File_lianhu_reporting_v1_bulletin_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_offer_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

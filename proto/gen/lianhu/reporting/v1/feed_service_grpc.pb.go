@@ -29,15 +29,17 @@ const (
 //
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
 // report.raised, report.accepted, report.offered, report.declined, report.situation_added, report.situation_struck, report.measured, report.struck, report.waived,
-// report.searched, report.placement_asked, report.placed, report.placement_declined, report.filing_opened,
-// report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged, bulletin.bound,
-// bulletin.escalated; assessment.opened, assessment.recorded, assessment.finding_struck, assessment.concluded, assessment.handed_over,
-// assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
+// report.searched, report.placement_asked, report.placed, report.placement_declined, report.placement_withdrawn, report.recalled, report.filing_opened,
+// report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.declined, bulletin.readdressed, bulletin.recalled,
+// bulletin.acknowledged, bulletin.bound, bulletin.escalated; assessment.opened, assessment.recorded, assessment.finding_struck, assessment.concluded, assessment.handed_over,
+// assessment.offered, assessment.accepted, assessment.declined, assessment.ended, assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.linked, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
-// placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
+// placement.declined, placement.withdrawn, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
 // filing.reasons_asked, filing.answered, filing.prosecution_told, filing.prosecuted, filing.filed_as_ordered, filing.escalated; supervision.reasons_asked,
 // supervision.reasons_stated, supervision.reasons_accepted, supervision.filing_ordered, supervision.filed, supervision.escalated; provisional_child.created, provisional_child.bound,
-// provisional_child.identified; report.corrected, report.child_added; dispatch_source.opened,
+// provisional_child.identified; provisional_child.corrected, report.corrected, report.child_added,
+// report.flagged, report.opened, report.ended, report.handed_over, report.supplemented, report.directed, search.directed, search.declined,
+// filing.directed, filing.declined, supervision.directed, supervision.withdrawn; dispatch_source.opened,
 // dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceClient interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
@@ -92,15 +94,17 @@ func (c *reportingFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedR
 //
 // ReportingFeedService is the change feed of this area. Event types: report.submitted,
 // report.raised, report.accepted, report.offered, report.declined, report.situation_added, report.situation_struck, report.measured, report.struck, report.waived,
-// report.searched, report.placement_asked, report.placed, report.placement_declined, report.filing_opened,
-// report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.acknowledged, bulletin.bound,
-// bulletin.escalated; assessment.opened, assessment.recorded, assessment.finding_struck, assessment.concluded, assessment.handed_over,
-// assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
+// report.searched, report.placement_asked, report.placed, report.placement_declined, report.placement_withdrawn, report.recalled, report.filing_opened,
+// report.response_closed, report.notified, report.closed, report.bound, report.escalated; bulletin.issued, bulletin.declined, bulletin.readdressed, bulletin.recalled,
+// bulletin.acknowledged, bulletin.bound, bulletin.escalated; assessment.opened, assessment.recorded, assessment.finding_struck, assessment.concluded, assessment.handed_over,
+// assessment.offered, assessment.accepted, assessment.declined, assessment.ended, assessment.bound, assessment.escalated; incident.opened, incident.updated, incident.linked, incident.closed,
 // incident.escalated; search.started, search.linked, search.recorded, search.ended, search.escalated; placement.requested, placement.accepted,
-// placement.declined, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
+// placement.declined, placement.withdrawn, placement.ended, placement.escalated; filing.opened, filing.extended, filing.decided, filing.corrected,
 // filing.reasons_asked, filing.answered, filing.prosecution_told, filing.prosecuted, filing.filed_as_ordered, filing.escalated; supervision.reasons_asked,
 // supervision.reasons_stated, supervision.reasons_accepted, supervision.filing_ordered, supervision.filed, supervision.escalated; provisional_child.created, provisional_child.bound,
-// provisional_child.identified; report.corrected, report.child_added; dispatch_source.opened,
+// provisional_child.identified; provisional_child.corrected, report.corrected, report.child_added,
+// report.flagged, report.opened, report.ended, report.handed_over, report.supplemented, report.directed, search.directed, search.declined,
+// filing.directed, filing.declined, supervision.directed, supervision.withdrawn; dispatch_source.opened,
 // dispatch_source.advanced. Escalated means that a deadline passed.
 type ReportingFeedServiceServer interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience

@@ -290,8 +290,10 @@ type Filing struct {
 	ProsecutionFeedbackTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=prosecution_feedback_time,json=prosecutionFeedbackTime,proto3" json:"prosecution_feedback_time,omitempty"`
 	// Business time at which the case was transferred for prosecution; absent before (移送审查起诉时间).
 	ProsecutionTime *timestamppb.Timestamp `protobuf:"bytes,24,opt,name=prosecution_time,json=prosecutionTime,proto3" json:"prosecution_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What the lead office directed while it held the filing, and the answers, oldest first (督办记录).
+	Directions    []*Direction `protobuf:"bytes,25,rep,name=directions,proto3" json:"directions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Filing) Reset() {
@@ -467,6 +469,13 @@ func (x *Filing) GetProsecutionFeedbackTime() *timestamppb.Timestamp {
 func (x *Filing) GetProsecutionTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ProsecutionTime
+	}
+	return nil
+}
+
+func (x *Filing) GetDirections() []*Direction {
+	if x != nil {
+		return x.Directions
 	}
 	return nil
 }
@@ -730,7 +739,7 @@ var File_lianhu_reporting_v1_filing_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_filing_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/filing.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xc8\f\n" +
+	" lianhu/reporting/v1/filing.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a#lianhu/reporting/v1/direction.proto\"\x8e\r\n" +
 	"\x06Filing\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Filing.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -761,7 +770,10 @@ const file_lianhu_reporting_v1_filing_proto_rawDesc = "" +
 	"\vcorrections\x18\x15 \x03(\v2\x1f.lianhu.reporting.v1.CorrectionB\x04\xf0\xd2%\x05R\vcorrections\x12V\n" +
 	"\x11earlier_decisions\x18\x16 \x03(\v2#.lianhu.reporting.v1.FilingDecisionB\x04\xf0\xd2%\x05R\x10earlierDecisions\x12\\\n" +
 	"\x19prosecution_feedback_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x17prosecutionFeedbackTime\x12K\n" +
-	"\x10prosecution_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x0fprosecutionTime\"X\n" +
+	"\x10prosecution_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x0fprosecutionTime\x12D\n" +
+	"\n" +
+	"directions\x18\x19 \x03(\v2\x1e.lianhu.reporting.v1.DirectionB\x04\xf0\xd2%\x05R\n" +
+	"directions\"X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_REVIEWING\x10\x01\x12\x11\n" +
@@ -830,6 +842,7 @@ var file_lianhu_reporting_v1_filing_proto_goTypes = []any{
 	(*Correction)(nil),            // 7: lianhu.reporting.v1.Correction
 	(*v1.Standing)(nil),           // 8: lianhu.custody.v1.Standing
 	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Direction)(nil),             // 10: lianhu.reporting.v1.Direction
 }
 var file_lianhu_reporting_v1_filing_proto_depIdxs = []int32{
 	8,  // 0: lianhu.reporting.v1.Filing.standing:type_name -> lianhu.custody.v1.Standing
@@ -846,17 +859,18 @@ var file_lianhu_reporting_v1_filing_proto_depIdxs = []int32{
 	5,  // 11: lianhu.reporting.v1.Filing.earlier_decisions:type_name -> lianhu.reporting.v1.FilingDecision
 	9,  // 12: lianhu.reporting.v1.Filing.prosecution_feedback_time:type_name -> google.protobuf.Timestamp
 	9,  // 13: lianhu.reporting.v1.Filing.prosecution_time:type_name -> google.protobuf.Timestamp
-	3,  // 14: lianhu.reporting.v1.FilingDecision.decision:type_name -> lianhu.reporting.v1.Filing.Decision
-	9,  // 15: lianhu.reporting.v1.FilingDecision.decide_time:type_name -> google.protobuf.Timestamp
-	9,  // 16: lianhu.reporting.v1.FilingDecision.feedback_time:type_name -> google.protobuf.Timestamp
-	2,  // 17: lianhu.reporting.v1.FilingExtension.ground:type_name -> lianhu.reporting.v1.Filing.Ground
-	9,  // 18: lianhu.reporting.v1.FilingExtension.record_time:type_name -> google.protobuf.Timestamp
-	9,  // 19: lianhu.reporting.v1.Correction.record_time:type_name -> google.protobuf.Timestamp
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	10, // 14: lianhu.reporting.v1.Filing.directions:type_name -> lianhu.reporting.v1.Direction
+	3,  // 15: lianhu.reporting.v1.FilingDecision.decision:type_name -> lianhu.reporting.v1.Filing.Decision
+	9,  // 16: lianhu.reporting.v1.FilingDecision.decide_time:type_name -> google.protobuf.Timestamp
+	9,  // 17: lianhu.reporting.v1.FilingDecision.feedback_time:type_name -> google.protobuf.Timestamp
+	2,  // 18: lianhu.reporting.v1.FilingExtension.ground:type_name -> lianhu.reporting.v1.Filing.Ground
+	9,  // 19: lianhu.reporting.v1.FilingExtension.record_time:type_name -> google.protobuf.Timestamp
+	9,  // 20: lianhu.reporting.v1.Correction.record_time:type_name -> google.protobuf.Timestamp
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_filing_proto_init() }
@@ -864,6 +878,7 @@ func file_lianhu_reporting_v1_filing_proto_init() {
 	if File_lianhu_reporting_v1_filing_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_direction_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -173,6 +173,161 @@ func (x *IdentifyChildResponse) GetEtag() string {
 	return ""
 }
 
+// DescribeChildRequest says what is known.
+type DescribeChildRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the provisional child.
+	ProvisionalChildId string `protobuf:"bytes,4,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
+	// The child as far as known, without an identity number but with the reason for that. It replaces the description before as a whole.
+	Person *v1.Person `protobuf:"bytes,5,opt,name=person,proto3" json:"person,omitempty"`
+	// Age in completed years as estimated, 1 to 30; 0 where nobody can say, or the birth date is given (估计年龄).
+	EstimatedAge int32 `protobuf:"varint,6,opt,name=estimated_age,json=estimatedAge,proto3" json:"estimated_age,omitempty"`
+	// How it was found out, 1 to 500 characters.
+	Text          string `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeChildRequest) Reset() {
+	*x = DescribeChildRequest{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeChildRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeChildRequest) ProtoMessage() {}
+
+func (x *DescribeChildRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeChildRequest.ProtoReflect.Descriptor instead.
+func (*DescribeChildRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DescribeChildRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DescribeChildRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *DescribeChildRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DescribeChildRequest) GetProvisionalChildId() string {
+	if x != nil {
+		return x.ProvisionalChildId
+	}
+	return ""
+}
+
+func (x *DescribeChildRequest) GetPerson() *v1.Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *DescribeChildRequest) GetEstimatedAge() int32 {
+	if x != nil {
+		return x.EstimatedAge
+	}
+	return 0
+}
+
+func (x *DescribeChildRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// DescribeChildResponse is the record after the call.
+type DescribeChildResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the provisional child.
+	ProvisionalChildId string `protobuf:"bytes,1,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
+	// Opaque tag of the present version.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeChildResponse) Reset() {
+	*x = DescribeChildResponse{}
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeChildResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeChildResponse) ProtoMessage() {}
+
+func (x *DescribeChildResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeChildResponse.ProtoReflect.Descriptor instead.
+func (*DescribeChildResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DescribeChildResponse) GetProvisionalChildId() string {
+	if x != nil {
+		return x.ProvisionalChildId
+	}
+	return ""
+}
+
+func (x *DescribeChildResponse) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // AddChildRequest describes the child.
 type AddChildRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -194,7 +349,7 @@ type AddChildRequest struct {
 
 func (x *AddChildRequest) Reset() {
 	*x = AddChildRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -206,7 +361,7 @@ func (x *AddChildRequest) String() string {
 func (*AddChildRequest) ProtoMessage() {}
 
 func (x *AddChildRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -219,7 +374,7 @@ func (x *AddChildRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddChildRequest.ProtoReflect.Descriptor instead.
 func (*AddChildRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AddChildRequest) GetRequestId() string {
@@ -281,7 +436,7 @@ type AddChildResponse struct {
 
 func (x *AddChildResponse) Reset() {
 	*x = AddChildResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -293,7 +448,7 @@ func (x *AddChildResponse) String() string {
 func (*AddChildResponse) ProtoMessage() {}
 
 func (x *AddChildResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -306,7 +461,7 @@ func (x *AddChildResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddChildResponse.ProtoReflect.Descriptor instead.
 func (*AddChildResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AddChildResponse) GetStanding() *v11.Standing {
@@ -352,17 +507,19 @@ type CorrectReportRequest struct {
 	Narrative string `protobuf:"bytes,5,opt,name=narrative,proto3" json:"narrative,omitempty"`
 	// Where it happened, at most 200 characters.
 	OccurPlace string `protobuf:"bytes,6,opt,name=occur_place,json=occurPlace,proto3" json:"occur_place,omitempty"`
-	// When it happened; not in the future.
+	// When it happened; not in the future, and not after it was found out.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// Why it is corrected, 1 to 500 characters.
-	Text          string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Text string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
+	// Division where the children live, 12 digits, also one outside the district (居住地).
+	ResidenceDivision string `protobuf:"bytes,9,opt,name=residence_division,json=residenceDivision,proto3" json:"residence_division,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CorrectReportRequest) Reset() {
 	*x = CorrectReportRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +531,7 @@ func (x *CorrectReportRequest) String() string {
 func (*CorrectReportRequest) ProtoMessage() {}
 
 func (x *CorrectReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +544,7 @@ func (x *CorrectReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectReportRequest.ProtoReflect.Descriptor instead.
 func (*CorrectReportRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CorrectReportRequest) GetRequestId() string {
@@ -446,6 +603,13 @@ func (x *CorrectReportRequest) GetText() string {
 	return ""
 }
 
+func (x *CorrectReportRequest) GetResidenceDivision() string {
+	if x != nil {
+		return x.ResidenceDivision
+	}
+	return ""
+}
+
 // CorrectReportResponse is where the report stands.
 type CorrectReportResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -459,7 +623,7 @@ type CorrectReportResponse struct {
 
 func (x *CorrectReportResponse) Reset() {
 	*x = CorrectReportResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -471,7 +635,7 @@ func (x *CorrectReportResponse) String() string {
 func (*CorrectReportResponse) ProtoMessage() {}
 
 func (x *CorrectReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -484,7 +648,7 @@ func (x *CorrectReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectReportResponse.ProtoReflect.Descriptor instead.
 func (*CorrectReportResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CorrectReportResponse) GetStanding() *v11.Standing {
@@ -522,7 +686,7 @@ type StrikeSituationRequest struct {
 
 func (x *StrikeSituationRequest) Reset() {
 	*x = StrikeSituationRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +698,7 @@ func (x *StrikeSituationRequest) String() string {
 func (*StrikeSituationRequest) ProtoMessage() {}
 
 func (x *StrikeSituationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +711,7 @@ func (x *StrikeSituationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StrikeSituationRequest.ProtoReflect.Descriptor instead.
 func (*StrikeSituationRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StrikeSituationRequest) GetRequestId() string {
@@ -605,7 +769,7 @@ type StrikeSituationResponse struct {
 
 func (x *StrikeSituationResponse) Reset() {
 	*x = StrikeSituationResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +781,7 @@ func (x *StrikeSituationResponse) String() string {
 func (*StrikeSituationResponse) ProtoMessage() {}
 
 func (x *StrikeSituationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +794,7 @@ func (x *StrikeSituationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StrikeSituationResponse.ProtoReflect.Descriptor instead.
 func (*StrikeSituationResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StrikeSituationResponse) GetStanding() *v11.Standing {
@@ -668,7 +832,7 @@ type StrikeFindingRequest struct {
 
 func (x *StrikeFindingRequest) Reset() {
 	*x = StrikeFindingRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +844,7 @@ func (x *StrikeFindingRequest) String() string {
 func (*StrikeFindingRequest) ProtoMessage() {}
 
 func (x *StrikeFindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +857,7 @@ func (x *StrikeFindingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StrikeFindingRequest.ProtoReflect.Descriptor instead.
 func (*StrikeFindingRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StrikeFindingRequest) GetRequestId() string {
@@ -751,7 +915,7 @@ type StrikeFindingResponse struct {
 
 func (x *StrikeFindingResponse) Reset() {
 	*x = StrikeFindingResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +927,7 @@ func (x *StrikeFindingResponse) String() string {
 func (*StrikeFindingResponse) ProtoMessage() {}
 
 func (x *StrikeFindingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +940,7 @@ func (x *StrikeFindingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StrikeFindingResponse.ProtoReflect.Descriptor instead.
 func (*StrikeFindingResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StrikeFindingResponse) GetStanding() *v11.Standing {
@@ -814,7 +978,7 @@ type LinkIncidentRequest struct {
 
 func (x *LinkIncidentRequest) Reset() {
 	*x = LinkIncidentRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +990,7 @@ func (x *LinkIncidentRequest) String() string {
 func (*LinkIncidentRequest) ProtoMessage() {}
 
 func (x *LinkIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1003,7 @@ func (x *LinkIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkIncidentRequest.ProtoReflect.Descriptor instead.
 func (*LinkIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{10}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LinkIncidentRequest) GetRequestId() string {
@@ -897,7 +1061,7 @@ type LinkIncidentResponse struct {
 
 func (x *LinkIncidentResponse) Reset() {
 	*x = LinkIncidentResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +1073,7 @@ func (x *LinkIncidentResponse) String() string {
 func (*LinkIncidentResponse) ProtoMessage() {}
 
 func (x *LinkIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +1086,7 @@ func (x *LinkIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkIncidentResponse.ProtoReflect.Descriptor instead.
 func (*LinkIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{11}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LinkIncidentResponse) GetStanding() *v11.Standing {
@@ -966,7 +1130,7 @@ type RaiseReportRequest struct {
 
 func (x *RaiseReportRequest) Reset() {
 	*x = RaiseReportRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1142,7 @@ func (x *RaiseReportRequest) String() string {
 func (*RaiseReportRequest) ProtoMessage() {}
 
 func (x *RaiseReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1155,7 @@ func (x *RaiseReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseReportRequest.ProtoReflect.Descriptor instead.
 func (*RaiseReportRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{12}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RaiseReportRequest) GetRequestId() string {
@@ -1074,7 +1238,7 @@ type RaiseReportResponse struct {
 
 func (x *RaiseReportResponse) Reset() {
 	*x = RaiseReportResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1250,7 @@ func (x *RaiseReportResponse) String() string {
 func (*RaiseReportResponse) ProtoMessage() {}
 
 func (x *RaiseReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1263,7 @@ func (x *RaiseReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseReportResponse.ProtoReflect.Descriptor instead.
 func (*RaiseReportResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{13}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RaiseReportResponse) GetStanding() *v11.Standing {
@@ -1151,7 +1315,7 @@ type UnlinkIncidentRequest struct {
 
 func (x *UnlinkIncidentRequest) Reset() {
 	*x = UnlinkIncidentRequest{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[14]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1327,7 @@ func (x *UnlinkIncidentRequest) String() string {
 func (*UnlinkIncidentRequest) ProtoMessage() {}
 
 func (x *UnlinkIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[14]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1340,7 @@ func (x *UnlinkIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlinkIncidentRequest.ProtoReflect.Descriptor instead.
 func (*UnlinkIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{14}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UnlinkIncidentRequest) GetRequestId() string {
@@ -1234,7 +1398,7 @@ type UnlinkIncidentResponse struct {
 
 func (x *UnlinkIncidentResponse) Reset() {
 	*x = UnlinkIncidentResponse{}
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[15]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1246,7 +1410,7 @@ func (x *UnlinkIncidentResponse) String() string {
 func (*UnlinkIncidentResponse) ProtoMessage() {}
 
 func (x *UnlinkIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[15]
+	mi := &file_lianhu_reporting_v1_matter_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1259,7 +1423,7 @@ func (x *UnlinkIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlinkIncidentResponse.ProtoReflect.Descriptor instead.
 func (*UnlinkIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{15}
+	return file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UnlinkIncidentResponse) GetStanding() *v11.Standing {
@@ -1292,6 +1456,19 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x04R\x04text\"i\n" +
 	"\x15IdentifyChildResponse\x126\n" +
 	"\x14provisional_child_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x12provisionalChildId\x12\x18\n" +
+	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\"\xf9\x03\n" +
+	"\x14DescribeChildRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12>\n" +
+	"\x14provisional_child_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x12provisionalChildId\x12\xcc\x01\n" +
+	"\x06person\x18\x05 \x01(\v2\x18.lianhu.person.v1.PersonB\x99\x01\xbaH\x91\x01\xba\x01\x8a\x01\n" +
+	"\x13person.no_id_number\x12<a child with an identity number is identified, not described\x1a5this.id_number == '' && this.no_id_number_reason != 0\xc8\x01\x01\xf0\xd2%\x04R\x06person\x122\n" +
+	"\restimated_age\x18\x06 \x01(\x05B\r\xbaH\x06\x1a\x04\x18\x1e(\x00\xf0\xd2%\x04R\festimatedAge\x12\"\n" +
+	"\x04text\x18\a \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x04R\x04text\"i\n" +
+	"\x15DescribeChildResponse\x126\n" +
+	"\x14provisional_child_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x12provisionalChildId\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\"\xa5\x02\n" +
 	"\x0fAddChildRequest\x12.\n" +
 	"\n" +
@@ -1306,7 +1483,7 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x126\n" +
 	"\x14provisional_child_id\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x12provisionalChildId\x12)\n" +
-	"\rassessment_id\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\"\xfd\x02\n" +
+	"\rassessment_id\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\"\xc7\x03\n" +
 	"\x14CorrectReportRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1318,7 +1495,8 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"occurPlace\x12?\n" +
 	"\n" +
 	"occur_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x05R\toccurTime\x12\"\n" +
-	"\x04text\x18\b \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x95\x01\n" +
+	"\x04text\x18\b \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\x12H\n" +
+	"\x12residence_division\x18\t \x01(\tB\x19\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$\xf0\xd2%\x04R\x11residenceDivision\"\x95\x01\n" +
 	"\x15CorrectReportResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\x90\x02\n" +
@@ -1386,10 +1564,12 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x98\x01\n" +
 	"\x16UnlinkIncidentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
-	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\xbc\f\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\x9d\x0e\n" +
 	"\rMatterService\x12\xde\x01\n" +
 	"\rIdentifyChild\x12).lianhu.reporting.v1.IdentifyChildRequest\x1a*.lianhu.reporting.v1.IdentifyChildResponse\"v\xea\xd2%&\n" +
-	"\x0ereport.correct\x1a\x14provisional_child_id\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/reporting/provisionalChildren/{provisional_child_id}:identify\x12\xaf\x01\n" +
+	"\x0ereport.correct\x1a\x14provisional_child_id\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/reporting/provisionalChildren/{provisional_child_id}:identify\x12\xde\x01\n" +
+	"\rDescribeChild\x12).lianhu.reporting.v1.DescribeChildRequest\x1a*.lianhu.reporting.v1.DescribeChildResponse\"v\xea\xd2%&\n" +
+	"\x0ereport.correct\x1a\x14provisional_child_id\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/reporting/provisionalChildren/{provisional_child_id}:describe\x12\xaf\x01\n" +
 	"\bAddChild\x12$.lianhu.reporting.v1.AddChildRequest\x1a%.lianhu.reporting.v1.AddChildResponse\"V\xea\xd2%\x1d\n" +
 	"\x10report.add_child\x1a\treport_id\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/reporting/reports/{report_id}:addChild\x12\xbb\x01\n" +
 	"\rCorrectReport\x12).lianhu.reporting.v1.CorrectReportRequest\x1a*.lianhu.reporting.v1.CorrectReportResponse\"S\xea\xd2%\x1b\n" +
@@ -1418,75 +1598,80 @@ func file_lianhu_reporting_v1_matter_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_matter_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_matter_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_lianhu_reporting_v1_matter_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_lianhu_reporting_v1_matter_service_proto_goTypes = []any{
 	(*IdentifyChildRequest)(nil),    // 0: lianhu.reporting.v1.IdentifyChildRequest
 	(*IdentifyChildResponse)(nil),   // 1: lianhu.reporting.v1.IdentifyChildResponse
-	(*AddChildRequest)(nil),         // 2: lianhu.reporting.v1.AddChildRequest
-	(*AddChildResponse)(nil),        // 3: lianhu.reporting.v1.AddChildResponse
-	(*CorrectReportRequest)(nil),    // 4: lianhu.reporting.v1.CorrectReportRequest
-	(*CorrectReportResponse)(nil),   // 5: lianhu.reporting.v1.CorrectReportResponse
-	(*StrikeSituationRequest)(nil),  // 6: lianhu.reporting.v1.StrikeSituationRequest
-	(*StrikeSituationResponse)(nil), // 7: lianhu.reporting.v1.StrikeSituationResponse
-	(*StrikeFindingRequest)(nil),    // 8: lianhu.reporting.v1.StrikeFindingRequest
-	(*StrikeFindingResponse)(nil),   // 9: lianhu.reporting.v1.StrikeFindingResponse
-	(*LinkIncidentRequest)(nil),     // 10: lianhu.reporting.v1.LinkIncidentRequest
-	(*LinkIncidentResponse)(nil),    // 11: lianhu.reporting.v1.LinkIncidentResponse
-	(*RaiseReportRequest)(nil),      // 12: lianhu.reporting.v1.RaiseReportRequest
-	(*RaiseReportResponse)(nil),     // 13: lianhu.reporting.v1.RaiseReportResponse
-	(*UnlinkIncidentRequest)(nil),   // 14: lianhu.reporting.v1.UnlinkIncidentRequest
-	(*UnlinkIncidentResponse)(nil),  // 15: lianhu.reporting.v1.UnlinkIncidentResponse
-	(*v1.Person)(nil),               // 16: lianhu.person.v1.Person
-	(*ChildDescription)(nil),        // 17: lianhu.reporting.v1.ChildDescription
-	(*v11.Standing)(nil),            // 18: lianhu.custody.v1.Standing
-	(Report_State)(0),               // 19: lianhu.reporting.v1.Report.State
-	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
-	(Assessment_State)(0),           // 21: lianhu.reporting.v1.Assessment.State
-	(Incident_State)(0),             // 22: lianhu.reporting.v1.Incident.State
+	(*DescribeChildRequest)(nil),    // 2: lianhu.reporting.v1.DescribeChildRequest
+	(*DescribeChildResponse)(nil),   // 3: lianhu.reporting.v1.DescribeChildResponse
+	(*AddChildRequest)(nil),         // 4: lianhu.reporting.v1.AddChildRequest
+	(*AddChildResponse)(nil),        // 5: lianhu.reporting.v1.AddChildResponse
+	(*CorrectReportRequest)(nil),    // 6: lianhu.reporting.v1.CorrectReportRequest
+	(*CorrectReportResponse)(nil),   // 7: lianhu.reporting.v1.CorrectReportResponse
+	(*StrikeSituationRequest)(nil),  // 8: lianhu.reporting.v1.StrikeSituationRequest
+	(*StrikeSituationResponse)(nil), // 9: lianhu.reporting.v1.StrikeSituationResponse
+	(*StrikeFindingRequest)(nil),    // 10: lianhu.reporting.v1.StrikeFindingRequest
+	(*StrikeFindingResponse)(nil),   // 11: lianhu.reporting.v1.StrikeFindingResponse
+	(*LinkIncidentRequest)(nil),     // 12: lianhu.reporting.v1.LinkIncidentRequest
+	(*LinkIncidentResponse)(nil),    // 13: lianhu.reporting.v1.LinkIncidentResponse
+	(*RaiseReportRequest)(nil),      // 14: lianhu.reporting.v1.RaiseReportRequest
+	(*RaiseReportResponse)(nil),     // 15: lianhu.reporting.v1.RaiseReportResponse
+	(*UnlinkIncidentRequest)(nil),   // 16: lianhu.reporting.v1.UnlinkIncidentRequest
+	(*UnlinkIncidentResponse)(nil),  // 17: lianhu.reporting.v1.UnlinkIncidentResponse
+	(*v1.Person)(nil),               // 18: lianhu.person.v1.Person
+	(*ChildDescription)(nil),        // 19: lianhu.reporting.v1.ChildDescription
+	(*v11.Standing)(nil),            // 20: lianhu.custody.v1.Standing
+	(Report_State)(0),               // 21: lianhu.reporting.v1.Report.State
+	(*timestamppb.Timestamp)(nil),   // 22: google.protobuf.Timestamp
+	(Assessment_State)(0),           // 23: lianhu.reporting.v1.Assessment.State
+	(Incident_State)(0),             // 24: lianhu.reporting.v1.Incident.State
 }
 var file_lianhu_reporting_v1_matter_service_proto_depIdxs = []int32{
-	16, // 0: lianhu.reporting.v1.IdentifyChildRequest.person:type_name -> lianhu.person.v1.Person
-	17, // 1: lianhu.reporting.v1.AddChildRequest.child:type_name -> lianhu.reporting.v1.ChildDescription
-	18, // 2: lianhu.reporting.v1.AddChildResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 3: lianhu.reporting.v1.AddChildResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	20, // 4: lianhu.reporting.v1.CorrectReportRequest.occur_time:type_name -> google.protobuf.Timestamp
-	18, // 5: lianhu.reporting.v1.CorrectReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 6: lianhu.reporting.v1.CorrectReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	18, // 7: lianhu.reporting.v1.StrikeSituationResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 8: lianhu.reporting.v1.StrikeSituationResponse.state:type_name -> lianhu.reporting.v1.Report.State
-	18, // 9: lianhu.reporting.v1.StrikeFindingResponse.standing:type_name -> lianhu.custody.v1.Standing
-	21, // 10: lianhu.reporting.v1.StrikeFindingResponse.state:type_name -> lianhu.reporting.v1.Assessment.State
-	18, // 11: lianhu.reporting.v1.LinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	22, // 12: lianhu.reporting.v1.LinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	17, // 13: lianhu.reporting.v1.RaiseReportRequest.children:type_name -> lianhu.reporting.v1.ChildDescription
-	20, // 14: lianhu.reporting.v1.RaiseReportRequest.occur_time:type_name -> google.protobuf.Timestamp
-	18, // 15: lianhu.reporting.v1.RaiseReportResponse.standing:type_name -> lianhu.custody.v1.Standing
-	22, // 16: lianhu.reporting.v1.RaiseReportResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	18, // 17: lianhu.reporting.v1.RaiseReportResponse.report_standing:type_name -> lianhu.custody.v1.Standing
-	19, // 18: lianhu.reporting.v1.RaiseReportResponse.report_state:type_name -> lianhu.reporting.v1.Report.State
-	18, // 19: lianhu.reporting.v1.UnlinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	22, // 20: lianhu.reporting.v1.UnlinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
-	0,  // 21: lianhu.reporting.v1.MatterService.IdentifyChild:input_type -> lianhu.reporting.v1.IdentifyChildRequest
-	2,  // 22: lianhu.reporting.v1.MatterService.AddChild:input_type -> lianhu.reporting.v1.AddChildRequest
-	4,  // 23: lianhu.reporting.v1.MatterService.CorrectReport:input_type -> lianhu.reporting.v1.CorrectReportRequest
-	6,  // 24: lianhu.reporting.v1.MatterService.StrikeSituation:input_type -> lianhu.reporting.v1.StrikeSituationRequest
-	8,  // 25: lianhu.reporting.v1.MatterService.StrikeFinding:input_type -> lianhu.reporting.v1.StrikeFindingRequest
-	10, // 26: lianhu.reporting.v1.MatterService.LinkIncident:input_type -> lianhu.reporting.v1.LinkIncidentRequest
-	12, // 27: lianhu.reporting.v1.MatterService.RaiseReport:input_type -> lianhu.reporting.v1.RaiseReportRequest
-	14, // 28: lianhu.reporting.v1.MatterService.UnlinkIncident:input_type -> lianhu.reporting.v1.UnlinkIncidentRequest
-	1,  // 29: lianhu.reporting.v1.MatterService.IdentifyChild:output_type -> lianhu.reporting.v1.IdentifyChildResponse
-	3,  // 30: lianhu.reporting.v1.MatterService.AddChild:output_type -> lianhu.reporting.v1.AddChildResponse
-	5,  // 31: lianhu.reporting.v1.MatterService.CorrectReport:output_type -> lianhu.reporting.v1.CorrectReportResponse
-	7,  // 32: lianhu.reporting.v1.MatterService.StrikeSituation:output_type -> lianhu.reporting.v1.StrikeSituationResponse
-	9,  // 33: lianhu.reporting.v1.MatterService.StrikeFinding:output_type -> lianhu.reporting.v1.StrikeFindingResponse
-	11, // 34: lianhu.reporting.v1.MatterService.LinkIncident:output_type -> lianhu.reporting.v1.LinkIncidentResponse
-	13, // 35: lianhu.reporting.v1.MatterService.RaiseReport:output_type -> lianhu.reporting.v1.RaiseReportResponse
-	15, // 36: lianhu.reporting.v1.MatterService.UnlinkIncident:output_type -> lianhu.reporting.v1.UnlinkIncidentResponse
-	29, // [29:37] is the sub-list for method output_type
-	21, // [21:29] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	18, // 0: lianhu.reporting.v1.IdentifyChildRequest.person:type_name -> lianhu.person.v1.Person
+	18, // 1: lianhu.reporting.v1.DescribeChildRequest.person:type_name -> lianhu.person.v1.Person
+	19, // 2: lianhu.reporting.v1.AddChildRequest.child:type_name -> lianhu.reporting.v1.ChildDescription
+	20, // 3: lianhu.reporting.v1.AddChildResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 4: lianhu.reporting.v1.AddChildResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	22, // 5: lianhu.reporting.v1.CorrectReportRequest.occur_time:type_name -> google.protobuf.Timestamp
+	20, // 6: lianhu.reporting.v1.CorrectReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 7: lianhu.reporting.v1.CorrectReportResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	20, // 8: lianhu.reporting.v1.StrikeSituationResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 9: lianhu.reporting.v1.StrikeSituationResponse.state:type_name -> lianhu.reporting.v1.Report.State
+	20, // 10: lianhu.reporting.v1.StrikeFindingResponse.standing:type_name -> lianhu.custody.v1.Standing
+	23, // 11: lianhu.reporting.v1.StrikeFindingResponse.state:type_name -> lianhu.reporting.v1.Assessment.State
+	20, // 12: lianhu.reporting.v1.LinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	24, // 13: lianhu.reporting.v1.LinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	19, // 14: lianhu.reporting.v1.RaiseReportRequest.children:type_name -> lianhu.reporting.v1.ChildDescription
+	22, // 15: lianhu.reporting.v1.RaiseReportRequest.occur_time:type_name -> google.protobuf.Timestamp
+	20, // 16: lianhu.reporting.v1.RaiseReportResponse.standing:type_name -> lianhu.custody.v1.Standing
+	24, // 17: lianhu.reporting.v1.RaiseReportResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	20, // 18: lianhu.reporting.v1.RaiseReportResponse.report_standing:type_name -> lianhu.custody.v1.Standing
+	21, // 19: lianhu.reporting.v1.RaiseReportResponse.report_state:type_name -> lianhu.reporting.v1.Report.State
+	20, // 20: lianhu.reporting.v1.UnlinkIncidentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	24, // 21: lianhu.reporting.v1.UnlinkIncidentResponse.state:type_name -> lianhu.reporting.v1.Incident.State
+	0,  // 22: lianhu.reporting.v1.MatterService.IdentifyChild:input_type -> lianhu.reporting.v1.IdentifyChildRequest
+	2,  // 23: lianhu.reporting.v1.MatterService.DescribeChild:input_type -> lianhu.reporting.v1.DescribeChildRequest
+	4,  // 24: lianhu.reporting.v1.MatterService.AddChild:input_type -> lianhu.reporting.v1.AddChildRequest
+	6,  // 25: lianhu.reporting.v1.MatterService.CorrectReport:input_type -> lianhu.reporting.v1.CorrectReportRequest
+	8,  // 26: lianhu.reporting.v1.MatterService.StrikeSituation:input_type -> lianhu.reporting.v1.StrikeSituationRequest
+	10, // 27: lianhu.reporting.v1.MatterService.StrikeFinding:input_type -> lianhu.reporting.v1.StrikeFindingRequest
+	12, // 28: lianhu.reporting.v1.MatterService.LinkIncident:input_type -> lianhu.reporting.v1.LinkIncidentRequest
+	14, // 29: lianhu.reporting.v1.MatterService.RaiseReport:input_type -> lianhu.reporting.v1.RaiseReportRequest
+	16, // 30: lianhu.reporting.v1.MatterService.UnlinkIncident:input_type -> lianhu.reporting.v1.UnlinkIncidentRequest
+	1,  // 31: lianhu.reporting.v1.MatterService.IdentifyChild:output_type -> lianhu.reporting.v1.IdentifyChildResponse
+	3,  // 32: lianhu.reporting.v1.MatterService.DescribeChild:output_type -> lianhu.reporting.v1.DescribeChildResponse
+	5,  // 33: lianhu.reporting.v1.MatterService.AddChild:output_type -> lianhu.reporting.v1.AddChildResponse
+	7,  // 34: lianhu.reporting.v1.MatterService.CorrectReport:output_type -> lianhu.reporting.v1.CorrectReportResponse
+	9,  // 35: lianhu.reporting.v1.MatterService.StrikeSituation:output_type -> lianhu.reporting.v1.StrikeSituationResponse
+	11, // 36: lianhu.reporting.v1.MatterService.StrikeFinding:output_type -> lianhu.reporting.v1.StrikeFindingResponse
+	13, // 37: lianhu.reporting.v1.MatterService.LinkIncident:output_type -> lianhu.reporting.v1.LinkIncidentResponse
+	15, // 38: lianhu.reporting.v1.MatterService.RaiseReport:output_type -> lianhu.reporting.v1.RaiseReportResponse
+	17, // 39: lianhu.reporting.v1.MatterService.UnlinkIncident:output_type -> lianhu.reporting.v1.UnlinkIncidentResponse
+	31, // [31:40] is the sub-list for method output_type
+	22, // [22:31] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_matter_service_proto_init() }
@@ -1503,7 +1688,7 @@ func file_lianhu_reporting_v1_matter_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_matter_service_proto_rawDesc), len(file_lianhu_reporting_v1_matter_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

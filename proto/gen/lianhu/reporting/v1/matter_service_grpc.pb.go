@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	MatterService_IdentifyChild_FullMethodName   = "/lianhu.reporting.v1.MatterService/IdentifyChild"
+	MatterService_DescribeChild_FullMethodName   = "/lianhu.reporting.v1.MatterService/DescribeChild"
 	MatterService_AddChild_FullMethodName        = "/lianhu.reporting.v1.MatterService/AddChild"
 	MatterService_CorrectReport_FullMethodName   = "/lianhu.reporting.v1.MatterService/CorrectReport"
 	MatterService_StrikeSituation_FullMethodName = "/lianhu.reporting.v1.MatterService/StrikeSituation"
@@ -36,10 +37,15 @@ const (
 // MatterService puts a matter's records right and together: who the children are, what was written down wrongly, and which incidents tell of a report.
 type MatterServiceClient interface {
 	// IdentifyChild says who a child is that was reported without being known, or wrongly (确认身份); the earlier description stays readable.
-	// Callable by: station, police; as holder of an item of the matter, or formerly. Custody and clocks: unchanged, of the report too; the registry
-	// binds the child anew by the number. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, NOTHING_CORRECTED, NOT_FOUND,
+	// Callable by: station, police; as holder of an item of the matter, or formerly. Custody and clocks: unchanged, of the report too; its flags of
+	// age and sex follow. The registry binds the child anew by the number; a number that no record of the ledger has makes a record of its own. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, NOTHING_CORRECTED, NOT_FOUND,
 	// ETAG_MISMATCH.
 	IdentifyChild(ctx context.Context, in *IdentifyChildRequest, opts ...grpc.CallOption) (*IdentifyChildResponse, error)
+	// DescribeChild says what is known of a child without an identity number: name, sex, birth date or an estimated age (补充儿童信息); the earlier
+	// description stays readable, and the flags of the report follow. Callable by: station, police; as holder of an item of the matter, or formerly;
+	// purpose EMERGENCY_RESPONSE. Custody and clocks: unchanged, of the report too; the registry takes the description over. Errors:
+	// BIRTH_DATE_INVALID, NOTHING_CORRECTED, FIELD_INVALID, NOT_FOUND, ETAG_MISMATCH.
+	DescribeChild(ctx context.Context, in *DescribeChildRequest, opts ...grpc.CallOption) (*DescribeChildResponse, error)
 	// AddChild adds a child found later to a report, also to one that named none or is closed (补充儿童). Callable by: station, police, as holder of an
 	// item of the matter, or formerly; township, as holder of an assessment of the matter, or formerly. Custody: the report is unchanged; the child
 	// is assessed with the others, and where their assessments are open already its own opens at once and is held by the township. Clock:
@@ -47,7 +53,10 @@ type MatterServiceClient interface {
 	// UNIT_INVALID, NOT_FOUND, ETAG_MISMATCH (of the report).
 	AddChild(ctx context.Context, in *AddChildRequest, opts ...grpc.CallOption) (*AddChildResponse, error)
 	// CorrectReport puts right what a report says; the earlier text stays readable (更正). Callable by: station, police; as holder of an item of the
-	// matter, or formerly. Custody and clocks: unchanged. Errors: TIME_IN_FUTURE, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
+	// matter, or formerly. Custody and clocks: unchanged, but for another residence: everything of the report moves to that division; a report not
+	// accepted yet is offered to the station there, a bulletin not acknowledged yet to the township there, an open assessment likewise; the holders
+	// stay until those accept. Clocks: report.transfer, bulletin.acknowledge, assessment.transfer. Errors: TIME_IN_FUTURE, DIVISION_UNKNOWN,
+	// DIVISION_CLOSED, FIELD_INVALID, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
 	CorrectReport(ctx context.Context, in *CorrectReportRequest, opts ...grpc.CallOption) (*CorrectReportResponse, error)
 	// StrikeSituation strikes out a situation that was reported or added wrongly; it stays readable with the reason (划销情形). What closing demands
 	// follows the situations that stand; measures, searches and placements stay. One situation must stand. Callable by: station, police; as holder of
@@ -87,6 +96,16 @@ func (c *matterServiceClient) IdentifyChild(ctx context.Context, in *IdentifyChi
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(IdentifyChildResponse)
 	err := c.cc.Invoke(ctx, MatterService_IdentifyChild_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *matterServiceClient) DescribeChild(ctx context.Context, in *DescribeChildRequest, opts ...grpc.CallOption) (*DescribeChildResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DescribeChildResponse)
+	err := c.cc.Invoke(ctx, MatterService_DescribeChild_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -170,10 +189,15 @@ func (c *matterServiceClient) UnlinkIncident(ctx context.Context, in *UnlinkInci
 // MatterService puts a matter's records right and together: who the children are, what was written down wrongly, and which incidents tell of a report.
 type MatterServiceServer interface {
 	// IdentifyChild says who a child is that was reported without being known, or wrongly (确认身份); the earlier description stays readable.
-	// Callable by: station, police; as holder of an item of the matter, or formerly. Custody and clocks: unchanged, of the report too; the registry
-	// binds the child anew by the number. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, NOTHING_CORRECTED, NOT_FOUND,
+	// Callable by: station, police; as holder of an item of the matter, or formerly. Custody and clocks: unchanged, of the report too; its flags of
+	// age and sex follow. The registry binds the child anew by the number; a number that no record of the ledger has makes a record of its own. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, NOTHING_CORRECTED, NOT_FOUND,
 	// ETAG_MISMATCH.
 	IdentifyChild(context.Context, *IdentifyChildRequest) (*IdentifyChildResponse, error)
+	// DescribeChild says what is known of a child without an identity number: name, sex, birth date or an estimated age (补充儿童信息); the earlier
+	// description stays readable, and the flags of the report follow. Callable by: station, police; as holder of an item of the matter, or formerly;
+	// purpose EMERGENCY_RESPONSE. Custody and clocks: unchanged, of the report too; the registry takes the description over. Errors:
+	// BIRTH_DATE_INVALID, NOTHING_CORRECTED, FIELD_INVALID, NOT_FOUND, ETAG_MISMATCH.
+	DescribeChild(context.Context, *DescribeChildRequest) (*DescribeChildResponse, error)
 	// AddChild adds a child found later to a report, also to one that named none or is closed (补充儿童). Callable by: station, police, as holder of an
 	// item of the matter, or formerly; township, as holder of an assessment of the matter, or formerly. Custody: the report is unchanged; the child
 	// is assessed with the others, and where their assessments are open already its own opens at once and is held by the township. Clock:
@@ -181,7 +205,10 @@ type MatterServiceServer interface {
 	// UNIT_INVALID, NOT_FOUND, ETAG_MISMATCH (of the report).
 	AddChild(context.Context, *AddChildRequest) (*AddChildResponse, error)
 	// CorrectReport puts right what a report says; the earlier text stays readable (更正). Callable by: station, police; as holder of an item of the
-	// matter, or formerly. Custody and clocks: unchanged. Errors: TIME_IN_FUTURE, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
+	// matter, or formerly. Custody and clocks: unchanged, but for another residence: everything of the report moves to that division; a report not
+	// accepted yet is offered to the station there, a bulletin not acknowledged yet to the township there, an open assessment likewise; the holders
+	// stay until those accept. Clocks: report.transfer, bulletin.acknowledge, assessment.transfer. Errors: TIME_IN_FUTURE, DIVISION_UNKNOWN,
+	// DIVISION_CLOSED, FIELD_INVALID, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
 	CorrectReport(context.Context, *CorrectReportRequest) (*CorrectReportResponse, error)
 	// StrikeSituation strikes out a situation that was reported or added wrongly; it stays readable with the reason (划销情形). What closing demands
 	// follows the situations that stand; measures, searches and placements stay. One situation must stand. Callable by: station, police; as holder of
@@ -219,6 +246,9 @@ type UnimplementedMatterServiceServer struct{}
 
 func (UnimplementedMatterServiceServer) IdentifyChild(context.Context, *IdentifyChildRequest) (*IdentifyChildResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method IdentifyChild not implemented")
+}
+func (UnimplementedMatterServiceServer) DescribeChild(context.Context, *DescribeChildRequest) (*DescribeChildResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DescribeChild not implemented")
 }
 func (UnimplementedMatterServiceServer) AddChild(context.Context, *AddChildRequest) (*AddChildResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddChild not implemented")
@@ -276,6 +306,24 @@ func _MatterService_IdentifyChild_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(MatterServiceServer).IdentifyChild(ctx, req.(*IdentifyChildRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MatterService_DescribeChild_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DescribeChildRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MatterServiceServer).DescribeChild(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MatterService_DescribeChild_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MatterServiceServer).DescribeChild(ctx, req.(*DescribeChildRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -416,6 +464,10 @@ var MatterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "IdentifyChild",
 			Handler:    _MatterService_IdentifyChild_Handler,
+		},
+		{
+			MethodName: "DescribeChild",
+			Handler:    _MatterService_DescribeChild_Handler,
 		},
 		{
 			MethodName: "AddChild",

@@ -34,10 +34,12 @@ const (
 	Placement_STATE_REQUESTED Placement_State = 1
 	// The child is in care (安置中).
 	Placement_STATE_PLACED Placement_State = 2
-	// Declined; police must find another way (未接收).
+	// Declined; the lead office must find another way, and so must the police (未接收，待协调).
 	Placement_STATE_DECLINED Placement_State = 3
 	// The care has ended (已结束).
 	Placement_STATE_ENDED Placement_State = 4
+	// Not needed any more before anybody took the child (已撤回).
+	Placement_STATE_WITHDRAWN Placement_State = 5
 )
 
 // Enum value maps for Placement_State.
@@ -48,6 +50,7 @@ var (
 		2: "STATE_PLACED",
 		3: "STATE_DECLINED",
 		4: "STATE_ENDED",
+		5: "STATE_WITHDRAWN",
 	}
 	Placement_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -55,6 +58,7 @@ var (
 		"STATE_PLACED":      2,
 		"STATE_DECLINED":    3,
 		"STATE_ENDED":       4,
+		"STATE_WITHDRAWN":   5,
 	}
 )
 
@@ -200,7 +204,8 @@ func (Placement_End) EnumDescriptor() ([]byte, []int) {
 }
 
 // Placement asks civil affairs to take a child into care at once (临时监护、临时庇护, policies R1.4 and R6.1). Police keep holding it until
-// civil affairs accepts; only then is the measure that opened it recorded as done.
+// civil affairs accepts; only then is the measure that opened it recorded as done. One that civil affairs declines is the lead office's to
+// solve until a carer accepts after all or the police take the request back: no child is nobody's.
 type Placement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the placement stands.
@@ -238,7 +243,9 @@ type Placement struct {
 	// Where the child went and why, at most 1000 characters.
 	EndText string `protobuf:"bytes,20,opt,name=end_text,json=endText,proto3" json:"end_text,omitempty"`
 	// Business time of the end, or of the refusal; absent before.
-	EndTime       *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Why the police took the request back, at most 500 characters; empty otherwise (撤回原因).
+	WithdrawText  string `protobuf:"bytes,22,opt,name=withdraw_text,json=withdrawText,proto3" json:"withdraw_text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -399,11 +406,18 @@ func (x *Placement) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Placement) GetWithdrawText() string {
+	if x != nil {
+		return x.WithdrawText
+	}
+	return ""
+}
+
 var File_lianhu_reporting_v1_placement_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_placement_proto_rawDesc = "" +
 	"\n" +
-	"#lianhu/reporting/v1/placement.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xad\t\n" +
+	"#lianhu/reporting/v1/placement.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xed\t\n" +
 	"\tPlacement\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12@\n" +
 	"\x05state\x18\x02 \x01(\x0e2$.lianhu.reporting.v1.Placement.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -427,13 +441,15 @@ const file_lianhu_reporting_v1_placement_proto_rawDesc = "" +
 	"\fdecline_text\x18\x12 \x01(\tB\x04\xf0\xd2%\x04R\vdeclineText\x12:\n" +
 	"\x03end\x18\x13 \x01(\x0e2\".lianhu.reporting.v1.Placement.EndB\x04\xf0\xd2%\x04R\x03end\x12\x1f\n" +
 	"\bend_text\x18\x14 \x01(\tB\x04\xf0\xd2%\x04R\aendText\x12;\n" +
-	"\bend_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\"j\n" +
+	"\bend_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\x12)\n" +
+	"\rwithdraw_text\x18\x16 \x01(\tB\x04\xf0\xd2%\x04R\fwithdrawText\"\x7f\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_REQUESTED\x10\x01\x12\x10\n" +
 	"\fSTATE_PLACED\x10\x02\x12\x12\n" +
 	"\x0eSTATE_DECLINED\x10\x03\x12\x0f\n" +
-	"\vSTATE_ENDED\x10\x04\"O\n" +
+	"\vSTATE_ENDED\x10\x04\x12\x13\n" +
+	"\x0fSTATE_WITHDRAWN\x10\x05\"O\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bKIND_TEMPORARY_GUARDIANSHIP\x10\x01\x12\x10\n" +

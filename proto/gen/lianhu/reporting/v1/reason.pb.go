@@ -114,6 +114,10 @@ const (
 	Reason_REASON_SITUATION_REQUIRED Reason = 71
 	// The assessment has no such finding, or it is struck out already. Metadata: {"field":"finding_id"}.
 	Reason_REASON_FINDING_NOT_FOUND Reason = 72
+	// The child lives in this district; nothing is handed over outside it. Correct the residence first where that is wrong. Metadata: {"division":"320411101201"}.
+	Reason_REASON_RESIDENCE_HERE Reason = 80
+	// The report is about several children: name those the measure was taken for. Metadata: {"field":"provisional_child_ids","measure":"HELP_MEDICAL"}.
+	Reason_REASON_CHILD_NOT_NAMED Reason = 81
 )
 
 // Enum value maps for Reason.
@@ -160,6 +164,8 @@ var (
 		70: "REASON_SITUATION_ABSENT",
 		71: "REASON_SITUATION_REQUIRED",
 		72: "REASON_FINDING_NOT_FOUND",
+		80: "REASON_RESIDENCE_HERE",
+		81: "REASON_CHILD_NOT_NAMED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                0,
@@ -203,6 +209,8 @@ var (
 		"REASON_SITUATION_ABSENT":           70,
 		"REASON_SITUATION_REQUIRED":         71,
 		"REASON_FINDING_NOT_FOUND":          72,
+		"REASON_RESIDENCE_HERE":             80,
+		"REASON_CHILD_NOT_NAMED":            81,
 	}
 )
 
@@ -237,7 +245,7 @@ var File_lianhu_reporting_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xde\x18\n" +
+	" lianhu/reporting/v1/reason.proto\x12\x13lianhu.reporting.v1\x1a\x1clianhu/fault/v1/reason.proto*\xb3\x1a\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x18REASON_SITUATION_UNKNOWN\x10\x01\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15情形代码不存在\x12`\n" +
@@ -280,7 +288,9 @@ const file_lianhu_reporting_v1_reason_proto_rawDesc = "" +
 	"\x13REASON_FEEDBACK_DUE\x10E\x1a5\xfa\xd2%1\b\x06\x12-移送审查起诉前须先向报告人反馈\x12I\n" +
 	"\x17REASON_SITUATION_ABSENT\x10F\x1a,\xfa\xd2%(\b\x06\x12$该报告没有此情形或已划销\x12`\n" +
 	"\x19REASON_SITUATION_REQUIRED\x10G\x1aA\xfa\xd2%=\b\x06\x129报告至少须有一种情形，请先补充正确情形\x12G\n" +
-	"\x18REASON_FINDING_NOT_FOUND\x10H\x1a)\xfa\xd2%%\b\x06\x12!没有该评估记录或已划销Bu\n" +
+	"\x18REASON_FINDING_NOT_FOUND\x10H\x1a)\xfa\xd2%%\b\x06\x12!没有该评估记录或已划销\x12q\n" +
+	"\x15REASON_RESIDENCE_HERE\x10P\x1aV\xfa\xd2%R\b\x06\x12N儿童居住地在本区，不能移交外地；如居住地有误请先更正\x12`\n" +
+	"\x16REASON_CHILD_NOT_NAMED\x10Q\x1aD\xfa\xd2%@\b\x01\x12<该报告涉及多名儿童，请指明措施针对的儿童Bu\n" +
 	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (

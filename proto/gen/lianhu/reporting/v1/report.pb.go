@@ -46,6 +46,12 @@ const (
 	Flag_FLAG_LATE Flag = 6
 	// The report names no child; police add whom they find (未指明儿童).
 	Flag_FLAG_NO_CHILD_NAMED Flag = 7
+	// The residence is not known; it stands as the district (居住地不明).
+	Flag_FLAG_RESIDENCE_UNKNOWN Flag = 8
+	// The residence lies outside the district: police here act, and hand over (居住地在区外).
+	Flag_FLAG_RESIDENCE_OUTSIDE Flag = 9
+	// A child's age is only estimated; rules on age were checked with a year to either side (年龄系估计).
+	Flag_FLAG_AGE_ESTIMATED Flag = 10
 	// The division named was closed by then; the report is with the one that answers for it (区划已撤销). See Report.stale_division.
 	Flag_FLAG_DIVISION_CLOSED Flag = 20
 )
@@ -61,6 +67,9 @@ var (
 		5:  "FLAG_NOT_A_MINOR",
 		6:  "FLAG_LATE",
 		7:  "FLAG_NO_CHILD_NAMED",
+		8:  "FLAG_RESIDENCE_UNKNOWN",
+		9:  "FLAG_RESIDENCE_OUTSIDE",
+		10: "FLAG_AGE_ESTIMATED",
 		20: "FLAG_DIVISION_CLOSED",
 	}
 	Flag_value = map[string]int32{
@@ -72,6 +81,9 @@ var (
 		"FLAG_NOT_A_MINOR":               5,
 		"FLAG_LATE":                      6,
 		"FLAG_NO_CHILD_NAMED":            7,
+		"FLAG_RESIDENCE_UNKNOWN":         8,
+		"FLAG_RESIDENCE_OUTSIDE":         9,
+		"FLAG_AGE_ESTIMATED":             10,
 		"FLAG_DIVISION_CLOSED":           20,
 	}
 )
@@ -121,6 +133,10 @@ const (
 	Report_STATE_NOTIFIED Report_State = 5
 	// The township has acknowledged the bulletin; the assessment goes on elsewhere (已办结).
 	Report_STATE_CLOSED Report_State = 6
+	// Ended by the police with a reason: false, a duplicate, entered by mistake (已终结).
+	Report_STATE_ENDED Report_State = 7
+	// Handed over to an authority outside the district (已移交外地).
+	Report_STATE_HANDED_OVER Report_State = 8
 )
 
 // Enum value maps for Report_State.
@@ -133,6 +149,8 @@ var (
 		4: "STATE_RESPONSE_CLOSED",
 		5: "STATE_NOTIFIED",
 		6: "STATE_CLOSED",
+		7: "STATE_ENDED",
+		8: "STATE_HANDED_OVER",
 	}
 	Report_State_value = map[string]int32{
 		"STATE_UNSPECIFIED":     0,
@@ -142,6 +160,8 @@ var (
 		"STATE_RESPONSE_CLOSED": 4,
 		"STATE_NOTIFIED":        5,
 		"STATE_CLOSED":          6,
+		"STATE_ENDED":           7,
+		"STATE_HANDED_OVER":     8,
 	}
 )
 
@@ -172,6 +192,67 @@ func (Report_State) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// Reason.
+type ReportEnd_Reason int32
+
+const (
+	// Not set.
+	ReportEnd_REASON_UNSPECIFIED ReportEnd_Reason = 0
+	// What was reported did not happen (报告不实).
+	ReportEnd_REASON_FALSE ReportEnd_Reason = 1
+	// Another report is about the same (重复报告); that one goes on.
+	ReportEnd_REASON_DUPLICATE ReportEnd_Reason = 2
+	// Entered by mistake, for example as a test or for the wrong person (误报).
+	ReportEnd_REASON_MISTAKE ReportEnd_Reason = 3
+	// Whom it is about is of age (当事人已成年).
+	ReportEnd_REASON_OF_AGE ReportEnd_Reason = 4
+)
+
+// Enum value maps for ReportEnd_Reason.
+var (
+	ReportEnd_Reason_name = map[int32]string{
+		0: "REASON_UNSPECIFIED",
+		1: "REASON_FALSE",
+		2: "REASON_DUPLICATE",
+		3: "REASON_MISTAKE",
+		4: "REASON_OF_AGE",
+	}
+	ReportEnd_Reason_value = map[string]int32{
+		"REASON_UNSPECIFIED": 0,
+		"REASON_FALSE":       1,
+		"REASON_DUPLICATE":   2,
+		"REASON_MISTAKE":     3,
+		"REASON_OF_AGE":      4,
+	}
+)
+
+func (x ReportEnd_Reason) Enum() *ReportEnd_Reason {
+	p := new(ReportEnd_Reason)
+	*p = x
+	return p
+}
+
+func (x ReportEnd_Reason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReportEnd_Reason) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_reporting_v1_report_proto_enumTypes[2].Descriptor()
+}
+
+func (ReportEnd_Reason) Type() protoreflect.EnumType {
+	return &file_lianhu_reporting_v1_report_proto_enumTypes[2]
+}
+
+func (x ReportEnd_Reason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReportEnd_Reason.Descriptor instead.
+func (ReportEnd_Reason) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // How an offer ended.
 type Transfer_Outcome int32
 
@@ -184,6 +265,8 @@ const (
 	Transfer_OUTCOME_DECLINED Transfer_Outcome = 2
 	// Not answered in time.
 	Transfer_OUTCOME_SILENT Transfer_Outcome = 3
+	// The holder went on itself, or another unit was asked instead (已撤回).
+	Transfer_OUTCOME_WITHDRAWN Transfer_Outcome = 4
 )
 
 // Enum value maps for Transfer_Outcome.
@@ -193,12 +276,14 @@ var (
 		1: "OUTCOME_ACCEPTED",
 		2: "OUTCOME_DECLINED",
 		3: "OUTCOME_SILENT",
+		4: "OUTCOME_WITHDRAWN",
 	}
 	Transfer_Outcome_value = map[string]int32{
 		"OUTCOME_UNSPECIFIED": 0,
 		"OUTCOME_ACCEPTED":    1,
 		"OUTCOME_DECLINED":    2,
 		"OUTCOME_SILENT":      3,
+		"OUTCOME_WITHDRAWN":   4,
 	}
 )
 
@@ -213,11 +298,11 @@ func (x Transfer_Outcome) String() string {
 }
 
 func (Transfer_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_lianhu_reporting_v1_report_proto_enumTypes[2].Descriptor()
+	return file_lianhu_reporting_v1_report_proto_enumTypes[3].Descriptor()
 }
 
 func (Transfer_Outcome) Type() protoreflect.EnumType {
-	return &file_lianhu_reporting_v1_report_proto_enumTypes[2]
+	return &file_lianhu_reporting_v1_report_proto_enumTypes[3]
 }
 
 func (x Transfer_Outcome) Number() protoreflect.EnumNumber {
@@ -226,7 +311,7 @@ func (x Transfer_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Transfer_Outcome.Descriptor instead.
 func (Transfer_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4, 0}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // Report is a mandatory report (强制报告) and the emergency response to it. Its id is the id of the matter it opens. It may name no child, one, or
@@ -238,7 +323,7 @@ type Report struct {
 	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
 	// State of the report, changed by verbs only.
 	State Report_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Report_State" json:"state,omitempty"`
-	// Division of the child's residence (居住地区划), 12 digits.
+	// Division of the child's residence (居住地区划), 12 digits: one of the district, one outside it, or the district itself where it is not known.
 	Division string `protobuf:"bytes,3,opt,name=division,proto3" json:"division,omitempty"`
 	// True while a clock of the item is missed and its act still outstanding (逾期); what was missed stays in the custody history.
 	Overdue bool `protobuf:"varint,4,opt,name=overdue,proto3" json:"overdue,omitempty"`
@@ -291,6 +376,16 @@ type Report struct {
 	StruckSituations []*StruckSituation `protobuf:"bytes,30,rep,name=struck_situations,json=struckSituations,proto3" json:"struck_situations,omitempty"`
 	// Code that was named when the report came in and was closed by then (已撤销区划); `division` is the one that answers for it. Empty otherwise.
 	StaleDivision string `protobuf:"bytes,40,opt,name=stale_division,json=staleDivision,proto3" json:"stale_division,omitempty"`
+	// Unit that took the children over for assessment; empty before the bulletin is acknowledged (承接评估单位).
+	AssessUnit string `protobuf:"bytes,31,opt,name=assess_unit,json=assessUnit,proto3" json:"assess_unit,omitempty"`
+	// Why police ended it; absent otherwise.
+	End *ReportEnd `protobuf:"bytes,32,opt,name=end,proto3" json:"end,omitempty"`
+	// To whom it was handed over outside the district; absent otherwise.
+	Handover *Handover `protobuf:"bytes,33,opt,name=handover,proto3" json:"handover,omitempty"`
+	// What the reporter added since, oldest first (补充报告).
+	Supplements []*Supplement `protobuf:"bytes,34,rep,name=supplements,proto3" json:"supplements,omitempty"`
+	// Division of the district where the child is or was found, 12 digits; empty where that is the residence (发现地).
+	FoundDivision string `protobuf:"bytes,35,opt,name=found_division,json=foundDivision,proto3" json:"found_division,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -521,6 +616,305 @@ func (x *Report) GetStaleDivision() string {
 	return ""
 }
 
+func (x *Report) GetAssessUnit() string {
+	if x != nil {
+		return x.AssessUnit
+	}
+	return ""
+}
+
+func (x *Report) GetEnd() *ReportEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *Report) GetHandover() *Handover {
+	if x != nil {
+		return x.Handover
+	}
+	return nil
+}
+
+func (x *Report) GetSupplements() []*Supplement {
+	if x != nil {
+		return x.Supplements
+	}
+	return nil
+}
+
+func (x *Report) GetFoundDivision() string {
+	if x != nil {
+		return x.FoundDivision
+	}
+	return ""
+}
+
+// ReportEnd is why a report ended without a bulletin (终结).
+type ReportEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reason.
+	Reason ReportEnd_Reason `protobuf:"varint,1,opt,name=reason,proto3,enum=lianhu.reporting.v1.ReportEnd_Reason" json:"reason,omitempty"`
+	// What was found out, at most 1000 characters.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Report that goes on; empty unless this one is a duplicate.
+	OtherReportId string `protobuf:"bytes,3,opt,name=other_report_id,json=otherReportId,proto3" json:"other_report_id,omitempty"`
+	// Officer id of the superior who decided; another person than who recorded it (审批领导).
+	Superior string `protobuf:"bytes,4,opt,name=superior,proto3" json:"superior,omitempty"`
+	// Unit that ended it.
+	Unit string `protobuf:"bytes,5,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who did.
+	Officer string `protobuf:"bytes,6,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time it ended.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportEnd) Reset() {
+	*x = ReportEnd{}
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportEnd) ProtoMessage() {}
+
+func (x *ReportEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportEnd.ProtoReflect.Descriptor instead.
+func (*ReportEnd) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ReportEnd) GetReason() ReportEnd_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return ReportEnd_REASON_UNSPECIFIED
+}
+
+func (x *ReportEnd) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ReportEnd) GetOtherReportId() string {
+	if x != nil {
+		return x.OtherReportId
+	}
+	return ""
+}
+
+func (x *ReportEnd) GetSuperior() string {
+	if x != nil {
+		return x.Superior
+	}
+	return ""
+}
+
+func (x *ReportEnd) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *ReportEnd) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *ReportEnd) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// Handover is the record that an authority outside the district has taken a report over (移交外地).
+type Handover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Authority that took it over, at most 100 characters (接收机关).
+	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	// Division it is responsible for, 12 digits, outside the district.
+	Division string `protobuf:"bytes,2,opt,name=division,proto3" json:"division,omitempty"`
+	// When it took it over.
+	HandOverTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=hand_over_time,json=handOverTime,proto3" json:"hand_over_time,omitempty"`
+	// Number of its receipt, at most 100 characters (接收回执编号).
+	ReceiptNumber string `protobuf:"bytes,4,opt,name=receipt_number,json=receiptNumber,proto3" json:"receipt_number,omitempty"`
+	// What was handed over and why, at most 1000 characters.
+	Text string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	// Unit that handed it over.
+	Unit string `protobuf:"bytes,6,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who did.
+	Officer string `protobuf:"bytes,7,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time of the record.
+	RecordTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Handover) Reset() {
+	*x = Handover{}
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Handover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Handover) ProtoMessage() {}
+
+func (x *Handover) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Handover.ProtoReflect.Descriptor instead.
+func (*Handover) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Handover) GetAuthority() string {
+	if x != nil {
+		return x.Authority
+	}
+	return ""
+}
+
+func (x *Handover) GetDivision() string {
+	if x != nil {
+		return x.Division
+	}
+	return ""
+}
+
+func (x *Handover) GetHandOverTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HandOverTime
+	}
+	return nil
+}
+
+func (x *Handover) GetReceiptNumber() string {
+	if x != nil {
+		return x.ReceiptNumber
+	}
+	return ""
+}
+
+func (x *Handover) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Handover) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Handover) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *Handover) GetRecordTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordTime
+	}
+	return nil
+}
+
+// Supplement is what a reporter added to its own report. It names no unit and no officer (policy R3.8).
+type Supplement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the reporter added, at most 4000 characters.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Business time it was added.
+	AddTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=add_time,json=addTime,proto3" json:"add_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Supplement) Reset() {
+	*x = Supplement{}
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Supplement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Supplement) ProtoMessage() {}
+
+func (x *Supplement) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Supplement.ProtoReflect.Descriptor instead.
+func (*Supplement) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Supplement) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Supplement) GetAddTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AddTime
+	}
+	return nil
+}
+
 // StruckSituation is a situation that was reported or added wrongly.
 type StruckSituation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -540,7 +934,7 @@ type StruckSituation struct {
 
 func (x *StruckSituation) Reset() {
 	*x = StruckSituation{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -552,7 +946,7 @@ func (x *StruckSituation) String() string {
 func (*StruckSituation) ProtoMessage() {}
 
 func (x *StruckSituation) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -565,7 +959,7 @@ func (x *StruckSituation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StruckSituation.ProtoReflect.Descriptor instead.
 func (*StruckSituation) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *StruckSituation) GetSituation() string {
@@ -612,7 +1006,7 @@ type ReportedChild struct {
 	ChildId string `protobuf:"bytes,2,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
 	// Id of the child's assessment; empty before the bulletin is acknowledged.
 	AssessmentId string `protobuf:"bytes,3,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
-	// Unit that added the child; empty for a child that the report itself named.
+	// Unit that added the child; empty for a child that the report itself named, or its reporter added later.
 	Unit string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
 	// Officer who added it; empty when the unit's system did, and for a child that the report itself named.
 	Officer string `protobuf:"bytes,5,opt,name=officer,proto3" json:"officer,omitempty"`
@@ -626,7 +1020,7 @@ type ReportedChild struct {
 
 func (x *ReportedChild) Reset() {
 	*x = ReportedChild{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +1032,7 @@ func (x *ReportedChild) String() string {
 func (*ReportedChild) ProtoMessage() {}
 
 func (x *ReportedChild) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +1045,7 @@ func (x *ReportedChild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportedChild.ProtoReflect.Descriptor instead.
 func (*ReportedChild) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReportedChild) GetProvisionalChildId() string {
@@ -716,7 +1110,7 @@ type ChildDescription struct {
 
 func (x *ChildDescription) Reset() {
 	*x = ChildDescription{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +1122,7 @@ func (x *ChildDescription) String() string {
 func (*ChildDescription) ProtoMessage() {}
 
 func (x *ChildDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +1135,7 @@ func (x *ChildDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChildDescription.ProtoReflect.Descriptor instead.
 func (*ChildDescription) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ChildDescription) GetPerson() *v11.Person {
@@ -781,7 +1175,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +1187,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +1200,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Transfer) GetFromUnit() string {
@@ -882,14 +1276,18 @@ type ProvisionalChild struct {
 	// School the child is said to attend, as a unit id; empty when not known (就读学校).
 	SchoolUnit string `protobuf:"bytes,12,opt,name=school_unit,json=schoolUnit,proto3" json:"school_unit,omitempty"`
 	// How the child was described before it was identified, oldest first.
-	Earlier       []*EarlierDescription `protobuf:"bytes,13,rep,name=earlier,proto3" json:"earlier,omitempty"`
+	Earlier []*EarlierDescription `protobuf:"bytes,13,rep,name=earlier,proto3" json:"earlier,omitempty"`
+	// Age in completed years as estimated; 0 where none is, or where the birth date is known (估计年龄).
+	EstimatedAge int32 `protobuf:"varint,14,opt,name=estimated_age,json=estimatedAge,proto3" json:"estimated_age,omitempty"`
+	// Business time of the estimate; absent without one.
+	EstimateTime  *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=estimate_time,json=estimateTime,proto3" json:"estimate_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProvisionalChild) Reset() {
 	*x = ProvisionalChild{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1299,7 @@ func (x *ProvisionalChild) String() string {
 func (*ProvisionalChild) ProtoMessage() {}
 
 func (x *ProvisionalChild) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[5]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1312,7 @@ func (x *ProvisionalChild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvisionalChild.ProtoReflect.Descriptor instead.
 func (*ProvisionalChild) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ProvisionalChild) GetId() string {
@@ -994,6 +1392,20 @@ func (x *ProvisionalChild) GetEarlier() []*EarlierDescription {
 	return nil
 }
 
+func (x *ProvisionalChild) GetEstimatedAge() int32 {
+	if x != nil {
+		return x.EstimatedAge
+	}
+	return 0
+}
+
+func (x *ProvisionalChild) GetEstimateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EstimateTime
+	}
+	return nil
+}
+
 // EarlierDescription is what was known of a child before (原描述).
 type EarlierDescription struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1006,14 +1418,18 @@ type EarlierDescription struct {
 	// Officer who did; empty when the unit's system did.
 	Officer string `protobuf:"bytes,4,opt,name=officer,proto3" json:"officer,omitempty"`
 	// Business time of the identification.
-	RecordTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	RecordTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	// Age as estimated then, in completed years; 0 where none was.
+	EstimatedAge int32 `protobuf:"varint,6,opt,name=estimated_age,json=estimatedAge,proto3" json:"estimated_age,omitempty"`
+	// Division it was said to live in then, 12 digits; empty where that did not change.
+	Division      string `protobuf:"bytes,7,opt,name=division,proto3" json:"division,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EarlierDescription) Reset() {
 	*x = EarlierDescription{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1441,7 @@ func (x *EarlierDescription) String() string {
 func (*EarlierDescription) ProtoMessage() {}
 
 func (x *EarlierDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[6]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1454,7 @@ func (x *EarlierDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarlierDescription.ProtoReflect.Descriptor instead.
 func (*EarlierDescription) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EarlierDescription) GetPerson() *v11.Person {
@@ -1076,6 +1492,20 @@ func (x *EarlierDescription) GetRecordTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *EarlierDescription) GetEstimatedAge() int32 {
+	if x != nil {
+		return x.EstimatedAge
+	}
+	return 0
+}
+
+func (x *EarlierDescription) GetDivision() string {
+	if x != nil {
+		return x.Division
+	}
+	return ""
+}
+
 // Reporter is who reports, beyond the unit that the certificate names. It is kept in the vault alone (policy R3.8).
 type Reporter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1091,7 +1521,7 @@ type Reporter struct {
 
 func (x *Reporter) Reset() {
 	*x = Reporter{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +1533,7 @@ func (x *Reporter) String() string {
 func (*Reporter) ProtoMessage() {}
 
 func (x *Reporter) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[7]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +1546,7 @@ func (x *Reporter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reporter.ProtoReflect.Descriptor instead.
 func (*Reporter) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reporter) GetOfficer() string {
@@ -1155,7 +1585,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1597,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1610,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Receipt) GetReceiptNumber() string {
@@ -1224,7 +1654,7 @@ type ReporterRecord struct {
 
 func (x *ReporterRecord) Reset() {
 	*x = ReporterRecord{}
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1236,7 +1666,7 @@ func (x *ReporterRecord) String() string {
 func (*ReporterRecord) ProtoMessage() {}
 
 func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_report_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1249,7 +1679,7 @@ func (x *ReporterRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReporterRecord.ProtoReflect.Descriptor instead.
 func (*ReporterRecord) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_reporting_v1_report_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReporterRecord) GetUnit() string {
@@ -1291,7 +1721,7 @@ var File_lianhu_reporting_v1_report_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\xbf\r\n" +
+	" lianhu/reporting/v1/report.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a lianhu/reporting/v1/filing.proto\x1a\"lianhu/reporting/v1/response.proto\"\xfd\x0f\n" +
 	"\x06Report\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -1329,7 +1759,13 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\rno_child_text\x18\x1c \x01(\tB\x04\xf0\xd2%\x05R\vnoChildText\x12.\n" +
 	"\x10no_child_officer\x18\x1d \x01(\tB\x04\xf0\xd2%\x02R\x0enoChildOfficer\x12W\n" +
 	"\x11struck_situations\x18\x1e \x03(\v2$.lianhu.reporting.v1.StruckSituationB\x04\xf0\xd2%\x05R\x10struckSituations\x12+\n" +
-	"\x0estale_division\x18( \x01(\tB\x04\xf0\xd2%\x02R\rstaleDivision\"\xa2\x01\n" +
+	"\x0estale_division\x18( \x01(\tB\x04\xf0\xd2%\x02R\rstaleDivision\x12%\n" +
+	"\vassess_unit\x18\x1f \x01(\tB\x04\xf0\xd2%\x02R\n" +
+	"assessUnit\x126\n" +
+	"\x03end\x18  \x01(\v2\x1e.lianhu.reporting.v1.ReportEndB\x04\xf0\xd2%\x05R\x03end\x12?\n" +
+	"\bhandover\x18! \x01(\v2\x1d.lianhu.reporting.v1.HandoverB\x04\xf0\xd2%\x02R\bhandover\x12G\n" +
+	"\vsupplements\x18\" \x03(\v2\x1f.lianhu.reporting.v1.SupplementB\x04\xf0\xd2%\x05R\vsupplements\x12+\n" +
+	"\x0efound_division\x18# \x01(\tB\x04\xf0\xd2%\x02R\rfoundDivision\"\xca\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SUBMITTED\x10\x01\x12\x16\n" +
@@ -1337,7 +1773,37 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x10STATE_RESPONDING\x10\x03\x12\x19\n" +
 	"\x15STATE_RESPONSE_CLOSED\x10\x04\x12\x12\n" +
 	"\x0eSTATE_NOTIFIED\x10\x05\x12\x10\n" +
-	"\fSTATE_CLOSED\x10\x06\"\xcc\x01\n" +
+	"\fSTATE_CLOSED\x10\x06\x12\x0f\n" +
+	"\vSTATE_ENDED\x10\a\x12\x15\n" +
+	"\x11STATE_HANDED_OVER\x10\b\"\xa2\x03\n" +
+	"\tReportEnd\x12C\n" +
+	"\x06reason\x18\x01 \x01(\x0e2%.lianhu.reporting.v1.ReportEnd.ReasonB\x04\xf0\xd2%\x05R\x06reason\x12\x18\n" +
+	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12,\n" +
+	"\x0fother_report_id\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\rotherReportId\x12 \n" +
+	"\bsuperior\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\bsuperior\x12\x18\n" +
+	"\x04unit\x18\x05 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x06 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12;\n" +
+	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\"o\n" +
+	"\x06Reason\x12\x16\n" +
+	"\x12REASON_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fREASON_FALSE\x10\x01\x12\x14\n" +
+	"\x10REASON_DUPLICATE\x10\x02\x12\x12\n" +
+	"\x0eREASON_MISTAKE\x10\x03\x12\x11\n" +
+	"\rREASON_OF_AGE\x10\x04\"\xdc\x02\n" +
+	"\bHandover\x12\"\n" +
+	"\tauthority\x18\x01 \x01(\tB\x04\xf0\xd2%\x03R\tauthority\x12 \n" +
+	"\bdivision\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\bdivision\x12F\n" +
+	"\x0ehand_over_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\fhandOverTime\x12+\n" +
+	"\x0ereceipt_number\x18\x04 \x01(\tB\x04\xf0\xd2%\x03R\rreceiptNumber\x12\x18\n" +
+	"\x04text\x18\x05 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12\x18\n" +
+	"\x04unit\x18\x06 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\a \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12A\n" +
+	"\vrecord_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"recordTime\"c\n" +
+	"\n" +
+	"Supplement\x12\x18\n" +
+	"\x04text\x18\x01 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12;\n" +
+	"\badd_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aaddTime\"\xcc\x01\n" +
 	"\x0fStruckSituation\x12\"\n" +
 	"\tsituation\x18\x01 \x01(\tB\x04\xf0\xd2%\x05R\tsituation\x12\x18\n" +
 	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12\x18\n" +
@@ -1357,7 +1823,7 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x06person\x18\x01 \x01(\v2\x18.lianhu.person.v1.PersonB\x93\x01\xbaH\x8b\x01\xba\x01\x84\x01\n" +
 	"\x1aperson.id_number_or_reason\x12/give the identity number or no_id_number_reason\x1a5this.id_number != '' || this.no_id_number_reason != 0\xc8\x01\x01\xf0\xd2%\x04R\x06person\x12,\n" +
 	"\vschool_unit\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x04R\n" +
-	"schoolUnit\"\xbe\x03\n" +
+	"schoolUnit\"\xd5\x03\n" +
 	"\bTransfer\x12!\n" +
 	"\tfrom_unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\bfromUnit\x12\x1d\n" +
 	"\ato_unit\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x06toUnit\x12\x18\n" +
@@ -1367,12 +1833,13 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\aoutcome\x18\x05 \x01(\x0e2%.lianhu.reporting.v1.Transfer.OutcomeB\x04\xf0\xd2%\x02R\aoutcome\x12'\n" +
 	"\fdecline_text\x18\x06 \x01(\tB\x04\xf0\xd2%\x03R\vdeclineText\x12A\n" +
 	"\vanswer_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
-	"answerTime\"b\n" +
+	"answerTime\"y\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OUTCOME_ACCEPTED\x10\x01\x12\x14\n" +
 	"\x10OUTCOME_DECLINED\x10\x02\x12\x12\n" +
-	"\x0eOUTCOME_SILENT\x10\x03\"\xf6\x03\n" +
+	"\x0eOUTCOME_SILENT\x10\x03\x12\x15\n" +
+	"\x11OUTCOME_WITHDRAWN\x10\x04\"\xe8\x04\n" +
 	"\x10ProvisionalChild\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -1388,14 +1855,18 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\bchild_id\x18\v \x01(\tB\x04\xf0\xd2%\x02R\achildId\x12%\n" +
 	"\vschool_unit\x18\f \x01(\tB\x04\xf0\xd2%\x04R\n" +
 	"schoolUnit\x12G\n" +
-	"\aearlier\x18\r \x03(\v2'.lianhu.reporting.v1.EarlierDescriptionB\x04\xf0\xd2%\x04R\aearlier\"\xe3\x01\n" +
+	"\aearlier\x18\r \x03(\v2'.lianhu.reporting.v1.EarlierDescriptionB\x04\xf0\xd2%\x04R\aearlier\x12)\n" +
+	"\restimated_age\x18\x0e \x01(\x05B\x04\xf0\xd2%\x04R\festimatedAge\x12E\n" +
+	"\restimate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x04R\festimateTime\"\xb0\x02\n" +
 	"\x12EarlierDescription\x126\n" +
 	"\x06person\x18\x01 \x01(\v2\x18.lianhu.person.v1.PersonB\x04\xf0\xd2%\x04R\x06person\x12\x18\n" +
 	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x04R\x04text\x12\x18\n" +
 	"\x04unit\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
 	"\aofficer\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12A\n" +
 	"\vrecord_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
-	"recordTime\"\x89\x01\n" +
+	"recordTime\x12)\n" +
+	"\restimated_age\x18\x06 \x01(\x05B\x04\xf0\xd2%\x04R\festimatedAge\x12 \n" +
+	"\bdivision\x18\a \x01(\tB\x04\xf0\xd2%\x04R\bdivision\"\x89\x01\n" +
 	"\bReporter\x12%\n" +
 	"\aofficer\x18\x01 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x06R\aofficer\x12#\n" +
 	"\x04name\x18\x02 \x01(\tB\x0f\xbaH\x04r\x02\x182\xf0\xd2%\x06\xf8\xd2%\x01R\x04name\x121\n" +
@@ -1409,7 +1880,7 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x06system\x18\x02 \x01(\tB\x04\xf0\xd2%\x06R\x06system\x12\x1e\n" +
 	"\aofficer\x18\x03 \x01(\tB\x04\xf0\xd2%\x06R\aofficer\x12?\n" +
 	"\breporter\x18\x04 \x01(\v2\x1d.lianhu.reporting.v1.ReporterB\x04\xf0\xd2%\x06R\breporter\x12C\n" +
-	"\freceive_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x06R\vreceiveTime*\xe8\x01\n" +
+	"\freceive_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x06R\vreceiveTime*\xb8\x02\n" +
 	"\x04Flag\x12\x14\n" +
 	"\x10FLAG_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FLAG_AGE_UNKNOWN\x10\x01\x12\x14\n" +
@@ -1418,7 +1889,11 @@ const file_lianhu_reporting_v1_report_proto_rawDesc = "" +
 	"\x1eFLAG_SEX_CONTRADICTS_SITUATION\x10\x04\x12\x14\n" +
 	"\x10FLAG_NOT_A_MINOR\x10\x05\x12\r\n" +
 	"\tFLAG_LATE\x10\x06\x12\x17\n" +
-	"\x13FLAG_NO_CHILD_NAMED\x10\a\x12\x18\n" +
+	"\x13FLAG_NO_CHILD_NAMED\x10\a\x12\x1a\n" +
+	"\x16FLAG_RESIDENCE_UNKNOWN\x10\b\x12\x1a\n" +
+	"\x16FLAG_RESIDENCE_OUTSIDE\x10\t\x12\x16\n" +
+	"\x12FLAG_AGE_ESTIMATED\x10\n" +
+	"\x12\x18\n" +
 	"\x14FLAG_DIVISION_CLOSED\x10\x14Bu\n" +
 	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
@@ -1434,65 +1909,78 @@ func file_lianhu_reporting_v1_report_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_report_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_lianhu_reporting_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_lianhu_reporting_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_lianhu_reporting_v1_report_proto_goTypes = []any{
 	(Flag)(0),                     // 0: lianhu.reporting.v1.Flag
 	(Report_State)(0),             // 1: lianhu.reporting.v1.Report.State
-	(Transfer_Outcome)(0),         // 2: lianhu.reporting.v1.Transfer.Outcome
-	(*Report)(nil),                // 3: lianhu.reporting.v1.Report
-	(*StruckSituation)(nil),       // 4: lianhu.reporting.v1.StruckSituation
-	(*ReportedChild)(nil),         // 5: lianhu.reporting.v1.ReportedChild
-	(*ChildDescription)(nil),      // 6: lianhu.reporting.v1.ChildDescription
-	(*Transfer)(nil),              // 7: lianhu.reporting.v1.Transfer
-	(*ProvisionalChild)(nil),      // 8: lianhu.reporting.v1.ProvisionalChild
-	(*EarlierDescription)(nil),    // 9: lianhu.reporting.v1.EarlierDescription
-	(*Reporter)(nil),              // 10: lianhu.reporting.v1.Reporter
-	(*Receipt)(nil),               // 11: lianhu.reporting.v1.Receipt
-	(*ReporterRecord)(nil),        // 12: lianhu.reporting.v1.ReporterRecord
-	(*v1.Standing)(nil),           // 13: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*Measure)(nil),               // 15: lianhu.reporting.v1.Measure
-	(*Waiver)(nil),                // 16: lianhu.reporting.v1.Waiver
-	(*Correction)(nil),            // 17: lianhu.reporting.v1.Correction
-	(*v11.Person)(nil),            // 18: lianhu.person.v1.Person
+	(ReportEnd_Reason)(0),         // 2: lianhu.reporting.v1.ReportEnd.Reason
+	(Transfer_Outcome)(0),         // 3: lianhu.reporting.v1.Transfer.Outcome
+	(*Report)(nil),                // 4: lianhu.reporting.v1.Report
+	(*ReportEnd)(nil),             // 5: lianhu.reporting.v1.ReportEnd
+	(*Handover)(nil),              // 6: lianhu.reporting.v1.Handover
+	(*Supplement)(nil),            // 7: lianhu.reporting.v1.Supplement
+	(*StruckSituation)(nil),       // 8: lianhu.reporting.v1.StruckSituation
+	(*ReportedChild)(nil),         // 9: lianhu.reporting.v1.ReportedChild
+	(*ChildDescription)(nil),      // 10: lianhu.reporting.v1.ChildDescription
+	(*Transfer)(nil),              // 11: lianhu.reporting.v1.Transfer
+	(*ProvisionalChild)(nil),      // 12: lianhu.reporting.v1.ProvisionalChild
+	(*EarlierDescription)(nil),    // 13: lianhu.reporting.v1.EarlierDescription
+	(*Reporter)(nil),              // 14: lianhu.reporting.v1.Reporter
+	(*Receipt)(nil),               // 15: lianhu.reporting.v1.Receipt
+	(*ReporterRecord)(nil),        // 16: lianhu.reporting.v1.ReporterRecord
+	(*v1.Standing)(nil),           // 17: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*Measure)(nil),               // 19: lianhu.reporting.v1.Measure
+	(*Waiver)(nil),                // 20: lianhu.reporting.v1.Waiver
+	(*Correction)(nil),            // 21: lianhu.reporting.v1.Correction
+	(*v11.Person)(nil),            // 22: lianhu.person.v1.Person
 }
 var file_lianhu_reporting_v1_report_proto_depIdxs = []int32{
-	13, // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
+	17, // 0: lianhu.reporting.v1.Report.standing:type_name -> lianhu.custody.v1.Standing
 	1,  // 1: lianhu.reporting.v1.Report.state:type_name -> lianhu.reporting.v1.Report.State
-	14, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
-	14, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
+	18, // 2: lianhu.reporting.v1.Report.create_time:type_name -> google.protobuf.Timestamp
+	18, // 3: lianhu.reporting.v1.Report.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: lianhu.reporting.v1.Report.flags:type_name -> lianhu.reporting.v1.Flag
-	14, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
-	14, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
-	14, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
-	15, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
-	16, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
-	14, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
-	7,  // 11: lianhu.reporting.v1.Report.transfers:type_name -> lianhu.reporting.v1.Transfer
-	17, // 12: lianhu.reporting.v1.Report.corrections:type_name -> lianhu.reporting.v1.Correction
-	5,  // 13: lianhu.reporting.v1.Report.children:type_name -> lianhu.reporting.v1.ReportedChild
-	4,  // 14: lianhu.reporting.v1.Report.struck_situations:type_name -> lianhu.reporting.v1.StruckSituation
-	14, // 15: lianhu.reporting.v1.StruckSituation.strike_time:type_name -> google.protobuf.Timestamp
-	14, // 16: lianhu.reporting.v1.ReportedChild.add_time:type_name -> google.protobuf.Timestamp
-	18, // 17: lianhu.reporting.v1.ChildDescription.person:type_name -> lianhu.person.v1.Person
-	14, // 18: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
-	2,  // 19: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
-	14, // 20: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
-	14, // 21: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
-	14, // 22: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
-	18, // 23: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
-	9,  // 24: lianhu.reporting.v1.ProvisionalChild.earlier:type_name -> lianhu.reporting.v1.EarlierDescription
-	18, // 25: lianhu.reporting.v1.EarlierDescription.person:type_name -> lianhu.person.v1.Person
-	14, // 26: lianhu.reporting.v1.EarlierDescription.record_time:type_name -> google.protobuf.Timestamp
-	14, // 27: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
-	10, // 28: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
-	14, // 29: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	18, // 5: lianhu.reporting.v1.Report.occur_time:type_name -> google.protobuf.Timestamp
+	18, // 6: lianhu.reporting.v1.Report.discover_time:type_name -> google.protobuf.Timestamp
+	18, // 7: lianhu.reporting.v1.Report.accept_time:type_name -> google.protobuf.Timestamp
+	19, // 8: lianhu.reporting.v1.Report.measures:type_name -> lianhu.reporting.v1.Measure
+	20, // 9: lianhu.reporting.v1.Report.waivers:type_name -> lianhu.reporting.v1.Waiver
+	18, // 10: lianhu.reporting.v1.Report.response_close_time:type_name -> google.protobuf.Timestamp
+	11, // 11: lianhu.reporting.v1.Report.transfers:type_name -> lianhu.reporting.v1.Transfer
+	21, // 12: lianhu.reporting.v1.Report.corrections:type_name -> lianhu.reporting.v1.Correction
+	9,  // 13: lianhu.reporting.v1.Report.children:type_name -> lianhu.reporting.v1.ReportedChild
+	8,  // 14: lianhu.reporting.v1.Report.struck_situations:type_name -> lianhu.reporting.v1.StruckSituation
+	5,  // 15: lianhu.reporting.v1.Report.end:type_name -> lianhu.reporting.v1.ReportEnd
+	6,  // 16: lianhu.reporting.v1.Report.handover:type_name -> lianhu.reporting.v1.Handover
+	7,  // 17: lianhu.reporting.v1.Report.supplements:type_name -> lianhu.reporting.v1.Supplement
+	2,  // 18: lianhu.reporting.v1.ReportEnd.reason:type_name -> lianhu.reporting.v1.ReportEnd.Reason
+	18, // 19: lianhu.reporting.v1.ReportEnd.end_time:type_name -> google.protobuf.Timestamp
+	18, // 20: lianhu.reporting.v1.Handover.hand_over_time:type_name -> google.protobuf.Timestamp
+	18, // 21: lianhu.reporting.v1.Handover.record_time:type_name -> google.protobuf.Timestamp
+	18, // 22: lianhu.reporting.v1.Supplement.add_time:type_name -> google.protobuf.Timestamp
+	18, // 23: lianhu.reporting.v1.StruckSituation.strike_time:type_name -> google.protobuf.Timestamp
+	18, // 24: lianhu.reporting.v1.ReportedChild.add_time:type_name -> google.protobuf.Timestamp
+	22, // 25: lianhu.reporting.v1.ChildDescription.person:type_name -> lianhu.person.v1.Person
+	18, // 26: lianhu.reporting.v1.Transfer.offer_time:type_name -> google.protobuf.Timestamp
+	3,  // 27: lianhu.reporting.v1.Transfer.outcome:type_name -> lianhu.reporting.v1.Transfer.Outcome
+	18, // 28: lianhu.reporting.v1.Transfer.answer_time:type_name -> google.protobuf.Timestamp
+	18, // 29: lianhu.reporting.v1.ProvisionalChild.create_time:type_name -> google.protobuf.Timestamp
+	18, // 30: lianhu.reporting.v1.ProvisionalChild.update_time:type_name -> google.protobuf.Timestamp
+	22, // 31: lianhu.reporting.v1.ProvisionalChild.person:type_name -> lianhu.person.v1.Person
+	13, // 32: lianhu.reporting.v1.ProvisionalChild.earlier:type_name -> lianhu.reporting.v1.EarlierDescription
+	18, // 33: lianhu.reporting.v1.ProvisionalChild.estimate_time:type_name -> google.protobuf.Timestamp
+	22, // 34: lianhu.reporting.v1.EarlierDescription.person:type_name -> lianhu.person.v1.Person
+	18, // 35: lianhu.reporting.v1.EarlierDescription.record_time:type_name -> google.protobuf.Timestamp
+	18, // 36: lianhu.reporting.v1.Receipt.receive_time:type_name -> google.protobuf.Timestamp
+	14, // 37: lianhu.reporting.v1.ReporterRecord.reporter:type_name -> lianhu.reporting.v1.Reporter
+	18, // 38: lianhu.reporting.v1.ReporterRecord.receive_time:type_name -> google.protobuf.Timestamp
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_report_proto_init() }
@@ -1507,8 +1995,8 @@ func file_lianhu_reporting_v1_report_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_report_proto_rawDesc), len(file_lianhu_reporting_v1_report_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   10,
+			NumEnums:      4,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

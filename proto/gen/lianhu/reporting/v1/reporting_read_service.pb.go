@@ -42,6 +42,10 @@ const (
 	GetReportStatusResponse_PROGRESS_ASSESSING GetReportStatusResponse_Progress = 4
 	// Support is under way, or the assessment found no need (已转入帮扶).
 	GetReportStatusResponse_PROGRESS_CONCLUDED GetReportStatusResponse_Progress = 5
+	// Police ended it: false, a duplicate or a mistake (已终结).
+	GetReportStatusResponse_PROGRESS_ENDED GetReportStatusResponse_Progress = 6
+	// An authority outside the district has taken it over (已移交外地).
+	GetReportStatusResponse_PROGRESS_HANDED_OVER GetReportStatusResponse_Progress = 7
 )
 
 // Enum value maps for GetReportStatusResponse_Progress.
@@ -53,6 +57,8 @@ var (
 		3: "PROGRESS_RESPONDED",
 		4: "PROGRESS_ASSESSING",
 		5: "PROGRESS_CONCLUDED",
+		6: "PROGRESS_ENDED",
+		7: "PROGRESS_HANDED_OVER",
 	}
 	GetReportStatusResponse_Progress_value = map[string]int32{
 		"PROGRESS_UNSPECIFIED": 0,
@@ -61,6 +67,8 @@ var (
 		"PROGRESS_RESPONDED":   3,
 		"PROGRESS_ASSESSING":   4,
 		"PROGRESS_CONCLUDED":   5,
+		"PROGRESS_ENDED":       6,
+		"PROGRESS_HANDED_OVER": 7,
 	}
 )
 
@@ -1237,7 +1245,7 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\rnextPageToken\"z\n" +
 	"\x16GetReportStatusRequest\x12,\n" +
 	"\treport_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x122\n" +
-	"\x0ereceipt_number\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\rreceiptNumber\"\xfd\x04\n" +
+	"\x0ereceipt_number\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\rreceiptNumber\"\xab\x05\n" +
 	"\x17GetReportStatusResponse\x12!\n" +
 	"\treport_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\breportId\x12<\n" +
 	"\areceipt\x18\x02 \x01(\v2\x1c.lianhu.reporting.v1.ReceiptB\x04\xf0\xd2%\x02R\areceipt\x12W\n" +
@@ -1246,14 +1254,16 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\vaccept_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
 	"acceptTime\x12P\n" +
 	"\x13response_close_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\x11responseCloseTime\x12C\n" +
-	"\afilings\x18\a \x03(\v2#.lianhu.reporting.v1.FilingFeedbackB\x04\xf0\xd2%\x02R\afilings\"\x9c\x01\n" +
+	"\afilings\x18\a \x03(\v2#.lianhu.reporting.v1.FilingFeedbackB\x04\xf0\xd2%\x02R\afilings\"\xca\x01\n" +
 	"\bProgress\x12\x18\n" +
 	"\x14PROGRESS_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PROGRESS_RECEIVED\x10\x01\x12\x17\n" +
 	"\x13PROGRESS_RESPONDING\x10\x02\x12\x16\n" +
 	"\x12PROGRESS_RESPONDED\x10\x03\x12\x16\n" +
 	"\x12PROGRESS_ASSESSING\x10\x04\x12\x16\n" +
-	"\x12PROGRESS_CONCLUDED\x10\x05\"\xc9\x03\n" +
+	"\x12PROGRESS_CONCLUDED\x10\x05\x12\x12\n" +
+	"\x0ePROGRESS_ENDED\x10\x06\x12\x18\n" +
+	"\x14PROGRESS_HANDED_OVER\x10\a\"\xc9\x03\n" +
 	"\x0eFilingFeedback\x12:\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .lianhu.reporting.v1.Filing.KindB\x04\xf0\xd2%\x02R\x04kind\x12F\n" +
 	"\bdecision\x18\x02 \x01(\x0e2$.lianhu.reporting.v1.Filing.DecisionB\x04\xf0\xd2%\x02R\bdecision\x12A\n" +

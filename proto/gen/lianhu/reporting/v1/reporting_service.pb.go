@@ -37,11 +37,12 @@ type SubmitReportRequest struct {
 	// The child as far as known; without an identity number its reason is given. Absent when no child can be named, for example cries behind a
 	// door: police find out whom it is about.
 	Child *v1.Person `protobuf:"bytes,4,opt,name=child,proto3" json:"child,omitempty"`
-	// Division where the child lives or was found, 12 digits, village level or township level (居住地).
+	// Division where the child lives, 12 digits, village level or township level; also one outside the district; empty when not known (居住地). A code
+	// that begins like the district's own and is not in its register is refused, since it can only be a slip.
 	ResidenceDivision string `protobuf:"bytes,5,opt,name=residence_division,json=residenceDivision,proto3" json:"residence_division,omitempty"`
 	// Codes of the situations, 1 to 9, from the registry's situation reference data (policies R1.3 and R3.3).
 	Situations []string `protobuf:"bytes,6,rep,name=situations,proto3" json:"situations,omitempty"`
-	// When it happened; absent when not known; not in the future.
+	// When it happened; absent when not known; not in the future, and not after it was found out.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// When the reporter found out; not in the future (policy R3.1).
 	DiscoverTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=discover_time,json=discoverTime,proto3" json:"discover_time,omitempty"`
@@ -55,8 +56,10 @@ type SubmitReportRequest struct {
 	Reporter *Reporter `protobuf:"bytes,12,opt,name=reporter,proto3" json:"reporter,omitempty"`
 	// Further children of the same household in the same danger, at most 9.
 	FurtherChildren []*ChildDescription `protobuf:"bytes,13,rep,name=further_children,json=furtherChildren,proto3" json:"further_children,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Division of the district where the child is or was found, 12 digits; empty where that is the residence, or not known (发现地).
+	FoundDivision string `protobuf:"bytes,14,opt,name=found_division,json=foundDivision,proto3" json:"found_division,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubmitReportRequest) Reset() {
@@ -171,6 +174,13 @@ func (x *SubmitReportRequest) GetFurtherChildren() []*ChildDescription {
 		return x.FurtherChildren
 	}
 	return nil
+}
+
+func (x *SubmitReportRequest) GetFoundDivision() string {
+	if x != nil {
+		return x.FoundDivision
+	}
+	return ""
 }
 
 // SubmitReportResponse is the receipt.
@@ -813,8 +823,11 @@ type RecordMeasureRequest struct {
 	TakeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=take_time,json=takeTime,proto3" json:"take_time,omitempty"`
 	// Unit that took the child into temporary care, as a unit id; empty when it is no placement.
 	PlacementUnit string `protobuf:"bytes,8,opt,name=placement_unit,json=placementUnit,proto3" json:"placement_unit,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Provisional children it was taken for; empty means the only one of the report, and for a measure
+	// about the family (per: family in the reference data) all of them.
+	ProvisionalChildIds []string `protobuf:"bytes,9,rep,name=provisional_child_ids,json=provisionalChildIds,proto3" json:"provisional_child_ids,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *RecordMeasureRequest) Reset() {
@@ -901,6 +914,13 @@ func (x *RecordMeasureRequest) GetPlacementUnit() string {
 		return x.PlacementUnit
 	}
 	return ""
+}
+
+func (x *RecordMeasureRequest) GetProvisionalChildIds() []string {
+	if x != nil {
+		return x.ProvisionalChildIds
+	}
+	return nil
 }
 
 // RecordMeasureResponse is where it stands.
@@ -1129,9 +1149,11 @@ type WaiveMeasureRequest struct {
 	// Why, 1 to 1000 characters.
 	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
 	// Officer id of the superior who decided, for example `police-320411101000-2`; not the acting officer.
-	Superior      string `protobuf:"bytes,7,opt,name=superior,proto3" json:"superior,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Superior string `protobuf:"bytes,7,opt,name=superior,proto3" json:"superior,omitempty"`
+	// Provisional children it is given for; empty means all of the report.
+	ProvisionalChildIds []string `protobuf:"bytes,8,rep,name=provisional_child_ids,json=provisionalChildIds,proto3" json:"provisional_child_ids,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *WaiveMeasureRequest) Reset() {
@@ -1211,6 +1233,13 @@ func (x *WaiveMeasureRequest) GetSuperior() string {
 		return x.Superior
 	}
 	return ""
+}
+
+func (x *WaiveMeasureRequest) GetProvisionalChildIds() []string {
+	if x != nil {
+		return x.ProvisionalChildIds
+	}
+	return nil
 }
 
 // WaiveMeasureResponse is where it stands.
@@ -1417,7 +1446,10 @@ type IssueBulletinRequest struct {
 	// Id of the report.
 	ReportId string `protobuf:"bytes,4,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
 	// What the township must know to begin, 1 to 2000 characters; no evidence of harm (policy R11).
-	Text          string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	// Township or the lead office it is addressed to, as a unit id; empty means the township of the residence, and the lead office where that is not
+	// known or lies outside the district.
+	ToUnit        string `protobuf:"bytes,6,opt,name=to_unit,json=toUnit,proto3" json:"to_unit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1483,6 +1515,13 @@ func (x *IssueBulletinRequest) GetReportId() string {
 func (x *IssueBulletinRequest) GetText() string {
 	if x != nil {
 		return x.Text
+	}
+	return ""
+}
+
+func (x *IssueBulletinRequest) GetToUnit() string {
+	if x != nil {
+		return x.ToUnit
 	}
 	return ""
 }
@@ -1993,14 +2032,14 @@ var File_lianhu_reporting_v1_reporting_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\n" +
-	"+lianhu/reporting/v1/reporting_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a$lianhu/reporting/v1/assessment.proto\x1a\"lianhu/reporting/v1/bulletin.proto\x1a lianhu/reporting/v1/report.proto\"\xef\a\n" +
+	"+lianhu/reporting/v1/reporting_service.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a$lianhu/reporting/v1/assessment.proto\x1a\"lianhu/reporting/v1/bulletin.proto\x1a lianhu/reporting/v1/report.proto\"\xb4\b\n" +
 	"\x13SubmitReportRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
 	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\xc0\x01\n" +
 	"\x05child\x18\x04 \x01(\v2\x18.lianhu.person.v1.PersonB\x8f\x01\xbaH\x87\x01\xba\x01\x83\x01\n" +
-	"\x19child.id_number_or_reason\x12/give the identity number or no_id_number_reason\x1a5this.id_number != '' || this.no_id_number_reason != 0\xf0\xd2%\x04R\x05child\x12E\n" +
-	"\x12residence_division\x18\x05 \x01(\tB\x16\xbaH\x0fr\r2\v^[0-9]{12}$\xf0\xd2%\x04R\x11residenceDivision\x128\n" +
+	"\x19child.id_number_or_reason\x12/give the identity number or no_id_number_reason\x1a5this.id_number != '' || this.no_id_number_reason != 0\xf0\xd2%\x04R\x05child\x12H\n" +
+	"\x12residence_division\x18\x05 \x01(\tB\x19\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$\xf0\xd2%\x04R\x11residenceDivision\x128\n" +
 	"\n" +
 	"situations\x18\x06 \x03(\tB\x18\xbaH\x11\x92\x01\x0e\b\x01\x10\t\x18\x01\"\x06r\x04\x10\x01\x18<\xf0\xd2%\x05R\n" +
 	"situations\x12?\n" +
@@ -2015,7 +2054,8 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\vschool_unit\x18\v \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x04R\n" +
 	"schoolUnit\x12?\n" +
 	"\breporter\x18\f \x01(\v2\x1d.lianhu.reporting.v1.ReporterB\x04\xf0\xd2%\x06R\breporter\x12^\n" +
-	"\x10further_children\x18\r \x03(\v2%.lianhu.reporting.v1.ChildDescriptionB\f\xbaH\x05\x92\x01\x02\x10\t\xf0\xd2%\x04R\x0ffurtherChildren:\x7f\xbaH|\x1az\n" +
+	"\x10further_children\x18\r \x03(\v2%.lianhu.reporting.v1.ChildDescriptionB\f\xbaH\x05\x92\x01\x02\x10\t\xf0\xd2%\x04R\x0ffurtherChildren\x12@\n" +
+	"\x0efound_division\x18\x0e \x01(\tB\x19\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$\xf0\xd2%\x04R\rfoundDivision:\x7f\xbaH|\x1az\n" +
 	"\x1cfurther_children_after_child\x12%give further_children only with child\x1a3size(this.further_children) == 0 || has(this.child)\"\xd2\x01\n" +
 	"\x14SubmitReportResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
@@ -2061,7 +2101,7 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x05R\x04text\"\x94\x01\n" +
 	"\x14AddSituationResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
-	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\x83\x03\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\xce\x03\n" +
 	"\x14RecordMeasureRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -2072,7 +2112,9 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x05R\x04text\x12C\n" +
 	"\ttake_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\n" +
 	"\xbaH\x03\xc8\x01\x01\xf0\xd2%\x05R\btakeTime\x122\n" +
-	"\x0eplacement_unit\x18\b \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x04R\rplacementUnit\"\xba\x01\n" +
+	"\x0eplacement_unit\x18\b \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x04R\rplacementUnit\x12I\n" +
+	"\x15provisional_child_ids\x18\t \x03(\tB\x15\xbaH\x0e\x92\x01\v\x10\n" +
+	"\x18\x01\"\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x13provisionalChildIds\"\xba\x01\n" +
 	"\x15RecordMeasureResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\x12#\n" +
@@ -2089,7 +2131,7 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x95\x01\n" +
 	"\x15StrikeMeasureResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
-	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\xb0\x02\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\xfb\x02\n" +
 	"\x13WaiveMeasureRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -2098,7 +2140,9 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\treport_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x12#\n" +
 	"\x05group\x18\x05 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18P\xf0\xd2%\x05R\x05group\x12\"\n" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xe8\a\xf0\xd2%\x05R\x04text\x12)\n" +
-	"\bsuperior\x18\a \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xf0\xd2%\x02R\bsuperior\"\x94\x01\n" +
+	"\bsuperior\x18\a \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xf0\xd2%\x02R\bsuperior\x12I\n" +
+	"\x15provisional_child_ids\x18\b \x03(\tB\x15\xbaH\x0e\x92\x01\v\x10\n" +
+	"\x18\x01\"\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\x13provisionalChildIds\"\x94\x01\n" +
 	"\x14WaiveMeasureResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\xef\x01\n" +
@@ -2111,14 +2155,15 @@ const file_lianhu_reporting_v1_reporting_service_proto_rawDesc = "" +
 	"\rno_child_text\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x05R\vnoChildText\"\x95\x01\n" +
 	"\x15CloseResponseResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
-	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\xe1\x01\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\x05state\"\x87\x02\n" +
 	"\x14IssueBulletinRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
 	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
 	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12)\n" +
 	"\treport_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x12\"\n" +
-	"\x04text\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x04R\x04text\"\x97\x01\n" +
+	"\x04text\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x04R\x04text\x12$\n" +
+	"\ato_unit\x18\x06 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xd2%\x02R\x06toUnit\"\x97\x01\n" +
 	"\x15IssueBulletinResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Bulletin.StateB\x04\xf0\xd2%\x02R\x05state\"\xc7\x01\n" +

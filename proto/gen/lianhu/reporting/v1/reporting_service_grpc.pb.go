@@ -40,14 +40,17 @@ const (
 //
 // ReportingService changes reports, bulletins and assessments.
 type ReportingServiceClient interface {
-	// SubmitReport hands in a mandatory report (强制报告, policy R3.1). Callable by: reporter, township, lead, service_unit.
-	// Custody: held by the station that serves the child's residence; never by the reporter. Clock: report.accept, from the receipt until
-	// somebody accepts. The reporter's identity goes to the vault alone; the answer's standing names no reporter.
+	// SubmitReport hands in a mandatory report (强制报告, policy R3.1). It is taken wherever the child lives, and also where that is not known: police
+	// here act, and hand over outside (HandOverReport). Callable by: reporter, township, lead, service_unit. Custody: held by the station that serves
+	// the child's residence; where that is unknown or outside the district by the station of the place where the child was found, else by the bureau;
+	// never by the reporter. Clock: report.accept, from the receipt until somebody accepts. The reporter's identity goes to the vault alone; the
+	// answer's standing names no reporter.
 	// Errors: SITUATION_UNKNOWN, SITUATION_NOT_REPORTABLE, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
 	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not
 	// refused, and so is a report that can name no child.
 	SubmitReport(ctx context.Context, in *SubmitReportRequest, opts ...grpc.CallOption) (*SubmitReportResponse, error)
-	// AcceptReport takes a report on, its own or one offered (受理). Callable by: station, police; as holder or offered unit.
+	// AcceptReport takes a report on, its own or one offered (受理); as holder of one that waits for another unit it takes the offer back. Callable
+	// by: station, police; as holder or offered unit.
 	// Custody: the caller holds it, and a search for each missing child begins that it holds, too. Clock: the first acceptance ends
 	// report.accept and starts report.response, once and for all; a later one, by another unit, starts response.measures where the response has been
 	// missed, and otherwise nothing. missing.search on a search.
@@ -58,7 +61,7 @@ type ReportingServiceClient interface {
 	// bureau makes the lead office the holder. Clock: report.transfer, beside report.accept or report.response, which
 	// go on. Errors: TRANSFER_TARGET_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	TransferReport(ctx context.Context, in *TransferReportRequest, opts ...grpc.CallOption) (*TransferReportResponse, error)
-	// DeclineTransfer refuses an offered report (拒收移送). Callable by: station, police; as offered unit. Custody: the holder stays, the
+	// DeclineTransfer refuses an offered report (拒收移送), in whatever state it is. Callable by: station, police; as offered unit. Custody: the holder stays, the
 	// bureau is asked. Clock: report.transfer. Errors: BUREAU_CANNOT_DECLINE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineTransfer(ctx context.Context, in *DeclineTransferRequest, opts ...grpc.CallOption) (*DeclineTransferResponse, error)
 	// AddSituation adds what the responding police found, for example that the parents cannot be reached (policy R1.4). Callable by:
@@ -66,34 +69,36 @@ type ReportingServiceClient interface {
 	// report.response, if it ends later than the running one; missing.search on a search.
 	// Errors: SITUATION_UNKNOWN, SITUATION_PRESENT, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AddSituation(ctx context.Context, in *AddSituationRequest, opts ...grpc.CallOption) (*AddSituationResponse, error)
-	// RecordMeasure records a measure that was taken (处置措施, policy R1.4). Callable by: station, police; as holder. Custody and
-	// clock: unchanged. Errors: MEASURE_UNKNOWN, MEASURE_EXCLUDED, TIME_IN_FUTURE, UNIT_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// RecordMeasure records a measure that was taken (处置措施, policy R1.4), and for which children. Callable by: station, police; as holder. Custody
+	// and clock: unchanged. Errors: CHILD_NOT_NAMED, CHILD_UNKNOWN, MEASURE_UNKNOWN, MEASURE_EXCLUDED, TIME_IN_FUTURE, UNIT_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RecordMeasure(ctx context.Context, in *RecordMeasureRequest, opts ...grpc.CallOption) (*RecordMeasureResponse, error)
 	// StrikeMeasure strikes out a measure recorded by mistake; it stays readable (划销). Callable by: station, police; as holder.
 	// Custody and clock: unchanged. Errors: MEASURE_NOT_FOUND, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	StrikeMeasure(ctx context.Context, in *StrikeMeasureRequest, opts ...grpc.CallOption) (*StrikeMeasureResponse, error)
-	// WaiveMeasure frees the response from a group of measures (免除). Callable by: station, police; as holder; by an officer, and
-	// decided by another officer whose title makes a superior. Custody and clock: unchanged. Errors: OFFICER_REQUIRED, SUPERIOR_REQUIRED,
-	// GROUP_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// WaiveMeasure frees the response from a group of measures, for all children or those named (免除). Callable by: station, police; as holder; by an
+	// officer, and decided by another officer whose title makes a superior. Custody and clock: unchanged. Errors: OFFICER_REQUIRED,
+	// SUPERIOR_REQUIRED, GROUP_UNKNOWN, CHILD_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	WaiveMeasure(ctx context.Context, in *WaiveMeasureRequest, opts ...grpc.CallOption) (*WaiveMeasureResponse, error)
-	// CloseResponse ends the emergency response once each group of measures is met or waived (处置完成). Where no child is known, an officer says
+	// CloseResponse ends the emergency response once each group of measures is met or waived for each child (处置完成). Where no child is known, an officer says
 	// why. Callable by: station, police; as holder. Custody: unchanged. Clock: township.notice. Errors: RESPONSE_INCOMPLETE, CHILD_REQUIRED,
 	// OFFICER_REQUIRED, FIELD_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	CloseResponse(ctx context.Context, in *CloseResponseRequest, opts ...grpc.CallOption) (*CloseResponseResponse, error)
-	// IssueBulletin tells the township of the child's residence (应急处置通报, policy R1.4). Callable by: station, police; as holder of the
-	// report. Custody: the bulletin is held by the caller and offered to the township; the report stays with the caller and waits.
-	// Clock: bulletin.acknowledge on both. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
+	// IssueBulletin tells the township of the child's residence (应急处置通报, policy R1.4); where no township is known, or the child lives outside
+	// the district, the lead office, unless the caller names the unit. Callable by: station, police; as holder of the report. Custody: the bulletin
+	// is held by the caller and offered to that unit; the report stays with the caller and waits. Clock: bulletin.acknowledge on both. Errors:
+	// UNIT_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
 	IssueBulletin(ctx context.Context, in *IssueBulletinRequest, opts ...grpc.CallOption) (*IssueBulletinResponse, error)
-	// AcknowledgeBulletin takes the children over for assessment (通报签收). Callable by: township; as offered unit. Custody: bulletin and
-	// report are closed and an assessment of each child opens that the township holds. Clock: assessment.start and assessment.done on
-	// each. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// AcknowledgeBulletin takes the children over for assessment (通报签收). Callable by: township, lead; as offered unit; lead also as holder, in the
+	// stead of a township that was silent. Custody: bulletin and report are closed and an assessment of each child opens that the caller holds; what
+	// the lead office acknowledged in a township's stead is offered to that township. Clock: assessment.start and assessment.done on each. Errors:
+	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcknowledgeBulletin(ctx context.Context, in *AcknowledgeBulletinRequest, opts ...grpc.CallOption) (*AcknowledgeBulletinResponse, error)
-	// RecordAssessment adds findings (评估记录, policy R1.5). Callable by: township; the one responsible. Custody: the township holds it,
-	// again if the lead office had become holder. Clock: the first record ends assessment.start; assessment.done goes on. Errors:
+	// RecordAssessment adds findings (评估记录, policy R1.5). Callable by: township, the one responsible; lead, as holder. Custody: the township holds
+	// it, again if the lead office had become holder. Clock: the first record ends assessment.start; assessment.done goes on. Errors:
 	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RecordAssessment(ctx context.Context, in *RecordAssessmentRequest, opts ...grpc.CallOption) (*RecordAssessmentResponse, error)
-	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township; the one responsible. Custody: the
-	// township holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
+	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township, the one responsible; lead, as holder.
+	// Custody: the caller holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
 	// FINDING_REQUIRED, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConcludeAssessment(ctx context.Context, in *ConcludeAssessmentRequest, opts ...grpc.CallOption) (*ConcludeAssessmentResponse, error)
 }
@@ -242,14 +247,17 @@ func (c *reportingServiceClient) ConcludeAssessment(ctx context.Context, in *Con
 //
 // ReportingService changes reports, bulletins and assessments.
 type ReportingServiceServer interface {
-	// SubmitReport hands in a mandatory report (强制报告, policy R3.1). Callable by: reporter, township, lead, service_unit.
-	// Custody: held by the station that serves the child's residence; never by the reporter. Clock: report.accept, from the receipt until
-	// somebody accepts. The reporter's identity goes to the vault alone; the answer's standing names no reporter.
+	// SubmitReport hands in a mandatory report (强制报告, policy R3.1). It is taken wherever the child lives, and also where that is not known: police
+	// here act, and hand over outside (HandOverReport). Callable by: reporter, township, lead, service_unit. Custody: held by the station that serves
+	// the child's residence; where that is unknown or outside the district by the station of the place where the child was found, else by the bureau;
+	// never by the reporter. Clock: report.accept, from the receipt until somebody accepts. The reporter's identity goes to the vault alone; the
+	// answer's standing names no reporter.
 	// Errors: SITUATION_UNKNOWN, SITUATION_NOT_REPORTABLE, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
 	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not
 	// refused, and so is a report that can name no child.
 	SubmitReport(context.Context, *SubmitReportRequest) (*SubmitReportResponse, error)
-	// AcceptReport takes a report on, its own or one offered (受理). Callable by: station, police; as holder or offered unit.
+	// AcceptReport takes a report on, its own or one offered (受理); as holder of one that waits for another unit it takes the offer back. Callable
+	// by: station, police; as holder or offered unit.
 	// Custody: the caller holds it, and a search for each missing child begins that it holds, too. Clock: the first acceptance ends
 	// report.accept and starts report.response, once and for all; a later one, by another unit, starts response.measures where the response has been
 	// missed, and otherwise nothing. missing.search on a search.
@@ -260,7 +268,7 @@ type ReportingServiceServer interface {
 	// bureau makes the lead office the holder. Clock: report.transfer, beside report.accept or report.response, which
 	// go on. Errors: TRANSFER_TARGET_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	TransferReport(context.Context, *TransferReportRequest) (*TransferReportResponse, error)
-	// DeclineTransfer refuses an offered report (拒收移送). Callable by: station, police; as offered unit. Custody: the holder stays, the
+	// DeclineTransfer refuses an offered report (拒收移送), in whatever state it is. Callable by: station, police; as offered unit. Custody: the holder stays, the
 	// bureau is asked. Clock: report.transfer. Errors: BUREAU_CANNOT_DECLINE, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineTransfer(context.Context, *DeclineTransferRequest) (*DeclineTransferResponse, error)
 	// AddSituation adds what the responding police found, for example that the parents cannot be reached (policy R1.4). Callable by:
@@ -268,34 +276,36 @@ type ReportingServiceServer interface {
 	// report.response, if it ends later than the running one; missing.search on a search.
 	// Errors: SITUATION_UNKNOWN, SITUATION_PRESENT, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AddSituation(context.Context, *AddSituationRequest) (*AddSituationResponse, error)
-	// RecordMeasure records a measure that was taken (处置措施, policy R1.4). Callable by: station, police; as holder. Custody and
-	// clock: unchanged. Errors: MEASURE_UNKNOWN, MEASURE_EXCLUDED, TIME_IN_FUTURE, UNIT_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// RecordMeasure records a measure that was taken (处置措施, policy R1.4), and for which children. Callable by: station, police; as holder. Custody
+	// and clock: unchanged. Errors: CHILD_NOT_NAMED, CHILD_UNKNOWN, MEASURE_UNKNOWN, MEASURE_EXCLUDED, TIME_IN_FUTURE, UNIT_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RecordMeasure(context.Context, *RecordMeasureRequest) (*RecordMeasureResponse, error)
 	// StrikeMeasure strikes out a measure recorded by mistake; it stays readable (划销). Callable by: station, police; as holder.
 	// Custody and clock: unchanged. Errors: MEASURE_NOT_FOUND, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	StrikeMeasure(context.Context, *StrikeMeasureRequest) (*StrikeMeasureResponse, error)
-	// WaiveMeasure frees the response from a group of measures (免除). Callable by: station, police; as holder; by an officer, and
-	// decided by another officer whose title makes a superior. Custody and clock: unchanged. Errors: OFFICER_REQUIRED, SUPERIOR_REQUIRED,
-	// GROUP_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// WaiveMeasure frees the response from a group of measures, for all children or those named (免除). Callable by: station, police; as holder; by an
+	// officer, and decided by another officer whose title makes a superior. Custody and clock: unchanged. Errors: OFFICER_REQUIRED,
+	// SUPERIOR_REQUIRED, GROUP_UNKNOWN, CHILD_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	WaiveMeasure(context.Context, *WaiveMeasureRequest) (*WaiveMeasureResponse, error)
-	// CloseResponse ends the emergency response once each group of measures is met or waived (处置完成). Where no child is known, an officer says
+	// CloseResponse ends the emergency response once each group of measures is met or waived for each child (处置完成). Where no child is known, an officer says
 	// why. Callable by: station, police; as holder. Custody: unchanged. Clock: township.notice. Errors: RESPONSE_INCOMPLETE, CHILD_REQUIRED,
 	// OFFICER_REQUIRED, FIELD_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	CloseResponse(context.Context, *CloseResponseRequest) (*CloseResponseResponse, error)
-	// IssueBulletin tells the township of the child's residence (应急处置通报, policy R1.4). Callable by: station, police; as holder of the
-	// report. Custody: the bulletin is held by the caller and offered to the township; the report stays with the caller and waits.
-	// Clock: bulletin.acknowledge on both. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
+	// IssueBulletin tells the township of the child's residence (应急处置通报, policy R1.4); where no township is known, or the child lives outside
+	// the district, the lead office, unless the caller names the unit. Callable by: station, police; as holder of the report. Custody: the bulletin
+	// is held by the caller and offered to that unit; the report stays with the caller and waits. Clock: bulletin.acknowledge on both. Errors:
+	// UNIT_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
 	IssueBulletin(context.Context, *IssueBulletinRequest) (*IssueBulletinResponse, error)
-	// AcknowledgeBulletin takes the children over for assessment (通报签收). Callable by: township; as offered unit. Custody: bulletin and
-	// report are closed and an assessment of each child opens that the township holds. Clock: assessment.start and assessment.done on
-	// each. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// AcknowledgeBulletin takes the children over for assessment (通报签收). Callable by: township, lead; as offered unit; lead also as holder, in the
+	// stead of a township that was silent. Custody: bulletin and report are closed and an assessment of each child opens that the caller holds; what
+	// the lead office acknowledged in a township's stead is offered to that township. Clock: assessment.start and assessment.done on each. Errors:
+	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcknowledgeBulletin(context.Context, *AcknowledgeBulletinRequest) (*AcknowledgeBulletinResponse, error)
-	// RecordAssessment adds findings (评估记录, policy R1.5). Callable by: township; the one responsible. Custody: the township holds it,
-	// again if the lead office had become holder. Clock: the first record ends assessment.start; assessment.done goes on. Errors:
+	// RecordAssessment adds findings (评估记录, policy R1.5). Callable by: township, the one responsible; lead, as holder. Custody: the township holds
+	// it, again if the lead office had become holder. Clock: the first record ends assessment.start; assessment.done goes on. Errors:
 	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RecordAssessment(context.Context, *RecordAssessmentRequest) (*RecordAssessmentResponse, error)
-	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township; the one responsible. Custody: the
-	// township holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
+	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township, the one responsible; lead, as holder.
+	// Custody: the caller holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
 	// FINDING_REQUIRED, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConcludeAssessment(context.Context, *ConcludeAssessmentRequest) (*ConcludeAssessmentResponse, error)
 	mustEmbedUnimplementedReportingServiceServer()

@@ -103,9 +103,11 @@ type Measure struct {
 	// Id of the search or placement that the measure opened; empty where it opens nothing.
 	ItemId string `protobuf:"bytes,11,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
 	// True while another unit has to accept what was asked of it: the measure meets no group yet (待对方接收).
-	Pending       bool `protobuf:"varint,12,opt,name=pending,proto3" json:"pending,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Pending bool `protobuf:"varint,12,opt,name=pending,proto3" json:"pending,omitempty"`
+	// Children it was taken for (所涉儿童); empty means for the family as a whole, or for a child nobody could name yet.
+	ProvisionalChildIds []string `protobuf:"bytes,13,rep,name=provisional_child_ids,json=provisionalChildIds,proto3" json:"provisional_child_ids,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Measure) Reset() {
@@ -222,6 +224,13 @@ func (x *Measure) GetPending() bool {
 	return false
 }
 
+func (x *Measure) GetProvisionalChildIds() []string {
+	if x != nil {
+		return x.ProvisionalChildIds
+	}
+	return nil
+}
+
 // Waiver frees the response from one group of measures (免除). It names who answers for it.
 type Waiver struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -236,9 +245,11 @@ type Waiver struct {
 	// Officer who recorded it.
 	Officer string `protobuf:"bytes,5,opt,name=officer,proto3" json:"officer,omitempty"`
 	// Business time of the record.
-	RecordTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RecordTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	// Children it was given for; empty means all of the report.
+	ProvisionalChildIds []string `protobuf:"bytes,7,rep,name=provisional_child_ids,json=provisionalChildIds,proto3" json:"provisional_child_ids,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Waiver) Reset() {
@@ -313,6 +324,13 @@ func (x *Waiver) GetRecordTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Waiver) GetProvisionalChildIds() []string {
+	if x != nil {
+		return x.ProvisionalChildIds
+	}
+	return nil
+}
+
 // MeasureGroup is one group of the decision table as it applies to a report, with how far it is met.
 type MeasureGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -324,14 +342,16 @@ type MeasureGroup struct {
 	Measures []string `protobuf:"bytes,3,rep,name=measures,proto3" json:"measures,omitempty"`
 	// Codes recorded and not struck out.
 	Recorded []string `protobuf:"bytes,4,rep,name=recorded,proto3" json:"recorded,omitempty"`
-	// True when the group is met.
+	// True when the group is met for every child of the report.
 	Met bool `protobuf:"varint,5,opt,name=met,proto3" json:"met,omitempty"`
-	// True when the group is waived.
+	// True when the group is waived for every child of the report for whom it is not met.
 	Waived bool `protobuf:"varint,6,opt,name=waived,proto3" json:"waived,omitempty"`
 	// Policy rule the group comes from, for example `R1.4`.
-	Source        string `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Source string `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	// Provisional children for whom it is neither met nor waived; empty also where the report is about no child.
+	MissingChildIds []string `protobuf:"bytes,8,rep,name=missing_child_ids,json=missingChildIds,proto3" json:"missing_child_ids,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *MeasureGroup) Reset() {
@@ -413,11 +433,18 @@ func (x *MeasureGroup) GetSource() string {
 	return ""
 }
 
+func (x *MeasureGroup) GetMissingChildIds() []string {
+	if x != nil {
+		return x.MissingChildIds
+	}
+	return nil
+}
+
 var File_lianhu_reporting_v1_response_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_response_proto_rawDesc = "" +
 	"\n" +
-	"\"lianhu/reporting/v1/response.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\"\xe5\x03\n" +
+	"\"lianhu/reporting/v1/response.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\"\x9f\x04\n" +
 	"\aMeasure\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04code\x12\x18\n" +
@@ -434,7 +461,8 @@ const file_lianhu_reporting_v1_response_proto_rawDesc = "" +
 	" \x01(\tB\x04\xf0\xd2%\x05R\n" +
 	"strikeText\x12\x1d\n" +
 	"\aitem_id\x18\v \x01(\tB\x04\xf0\xd2%\x02R\x06itemId\x12\x1e\n" +
-	"\apending\x18\f \x01(\bB\x04\xf0\xd2%\x02R\apending\"\xdd\x01\n" +
+	"\apending\x18\f \x01(\bB\x04\xf0\xd2%\x02R\apending\x128\n" +
+	"\x15provisional_child_ids\x18\r \x03(\tB\x04\xf0\xd2%\x02R\x13provisionalChildIds\"\x97\x02\n" +
 	"\x06Waiver\x12\x1a\n" +
 	"\x05group\x18\x01 \x01(\tB\x04\xf0\xd2%\x05R\x05group\x12\x18\n" +
 	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12 \n" +
@@ -442,7 +470,8 @@ const file_lianhu_reporting_v1_response_proto_rawDesc = "" +
 	"\x04unit\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
 	"\aofficer\x18\x05 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12A\n" +
 	"\vrecord_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
-	"recordTime\"\xcc\x02\n" +
+	"recordTime\x128\n" +
+	"\x15provisional_child_ids\x18\a \x03(\tB\x04\xf0\xd2%\x02R\x13provisionalChildIds\"\xfe\x02\n" +
 	"\fMeasureGroup\x12\x1a\n" +
 	"\x05group\x18\x01 \x01(\tB\x04\xf0\xd2%\x05R\x05group\x12@\n" +
 	"\x04rule\x18\x02 \x01(\x0e2&.lianhu.reporting.v1.MeasureGroup.RuleB\x04\xf0\xd2%\x05R\x04rule\x12 \n" +
@@ -450,7 +479,8 @@ const file_lianhu_reporting_v1_response_proto_rawDesc = "" +
 	"\brecorded\x18\x04 \x03(\tB\x04\xf0\xd2%\x05R\brecorded\x12\x16\n" +
 	"\x03met\x18\x05 \x01(\bB\x04\xf0\xd2%\x05R\x03met\x12\x1c\n" +
 	"\x06waived\x18\x06 \x01(\bB\x04\xf0\xd2%\x05R\x06waived\x12\x1c\n" +
-	"\x06source\x18\a \x01(\tB\x04\xf0\xd2%\x01R\x06source\"F\n" +
+	"\x06source\x18\a \x01(\tB\x04\xf0\xd2%\x01R\x06source\x120\n" +
+	"\x11missing_child_ids\x18\b \x03(\tB\x04\xf0\xd2%\x02R\x0fmissingChildIds\"F\n" +
 	"\x04Rule\x12\x14\n" +
 	"\x10RULE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vRULE_ALL_OF\x10\x01\x12\x17\n" +

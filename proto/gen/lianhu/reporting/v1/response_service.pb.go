@@ -911,6 +911,143 @@ func (x *DeclinePlacementResponse) GetState() Placement_State {
 	return Placement_STATE_UNSPECIFIED
 }
 
+// WithdrawPlacementRequest says why it is not needed.
+type WithdrawPlacementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the placement.
+	PlacementId string `protobuf:"bytes,4,opt,name=placement_id,json=placementId,proto3" json:"placement_id,omitempty"`
+	// Why, 1 to 500 characters.
+	Text          string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawPlacementRequest) Reset() {
+	*x = WithdrawPlacementRequest{}
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawPlacementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawPlacementRequest) ProtoMessage() {}
+
+func (x *WithdrawPlacementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawPlacementRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawPlacementRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WithdrawPlacementRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *WithdrawPlacementRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *WithdrawPlacementRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *WithdrawPlacementRequest) GetPlacementId() string {
+	if x != nil {
+		return x.PlacementId
+	}
+	return ""
+}
+
+func (x *WithdrawPlacementRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// WithdrawPlacementResponse is where the placement stands.
+type WithdrawPlacementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the placement stands after the call.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the placement.
+	State         Placement_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Placement_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawPlacementResponse) Reset() {
+	*x = WithdrawPlacementResponse{}
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawPlacementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawPlacementResponse) ProtoMessage() {}
+
+func (x *WithdrawPlacementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawPlacementResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawPlacementResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WithdrawPlacementResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *WithdrawPlacementResponse) GetState() Placement_State {
+	if x != nil {
+		return x.State
+	}
+	return Placement_STATE_UNSPECIFIED
+}
+
 // EndPlacementRequest says where the child went.
 type EndPlacementRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -932,7 +1069,7 @@ type EndPlacementRequest struct {
 
 func (x *EndPlacementRequest) Reset() {
 	*x = EndPlacementRequest{}
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1081,7 @@ func (x *EndPlacementRequest) String() string {
 func (*EndPlacementRequest) ProtoMessage() {}
 
 func (x *EndPlacementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[12]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1094,7 @@ func (x *EndPlacementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndPlacementRequest.ProtoReflect.Descriptor instead.
 func (*EndPlacementRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{12}
+	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EndPlacementRequest) GetRequestId() string {
@@ -1015,7 +1152,7 @@ type EndPlacementResponse struct {
 
 func (x *EndPlacementResponse) Reset() {
 	*x = EndPlacementResponse{}
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1164,7 @@ func (x *EndPlacementResponse) String() string {
 func (*EndPlacementResponse) ProtoMessage() {}
 
 func (x *EndPlacementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[13]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1177,7 @@ func (x *EndPlacementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndPlacementResponse.ProtoReflect.Descriptor instead.
 func (*EndPlacementResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{13}
+	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EndPlacementResponse) GetStanding() *v1.Standing {
@@ -1068,7 +1205,7 @@ type GetSearchRequest struct {
 
 func (x *GetSearchRequest) Reset() {
 	*x = GetSearchRequest{}
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[14]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1217,7 @@ func (x *GetSearchRequest) String() string {
 func (*GetSearchRequest) ProtoMessage() {}
 
 func (x *GetSearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[14]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1230,7 @@ func (x *GetSearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSearchRequest.ProtoReflect.Descriptor instead.
 func (*GetSearchRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{14}
+	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetSearchRequest) GetSearchId() string {
@@ -1114,7 +1251,7 @@ type GetSearchResponse struct {
 
 func (x *GetSearchResponse) Reset() {
 	*x = GetSearchResponse{}
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[15]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1263,7 @@ func (x *GetSearchResponse) String() string {
 func (*GetSearchResponse) ProtoMessage() {}
 
 func (x *GetSearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[15]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1276,7 @@ func (x *GetSearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSearchResponse.ProtoReflect.Descriptor instead.
 func (*GetSearchResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{15}
+	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetSearchResponse) GetSearch() *Search {
@@ -1160,7 +1297,7 @@ type GetPlacementRequest struct {
 
 func (x *GetPlacementRequest) Reset() {
 	*x = GetPlacementRequest{}
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[16]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1172,7 +1309,7 @@ func (x *GetPlacementRequest) String() string {
 func (*GetPlacementRequest) ProtoMessage() {}
 
 func (x *GetPlacementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[16]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,7 +1322,7 @@ func (x *GetPlacementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlacementRequest.ProtoReflect.Descriptor instead.
 func (*GetPlacementRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{16}
+	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetPlacementRequest) GetPlacementId() string {
@@ -1208,7 +1345,7 @@ type GetPlacementResponse struct {
 
 func (x *GetPlacementResponse) Reset() {
 	*x = GetPlacementResponse{}
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[17]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1357,7 @@ func (x *GetPlacementResponse) String() string {
 func (*GetPlacementResponse) ProtoMessage() {}
 
 func (x *GetPlacementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[17]
+	mi := &file_lianhu_reporting_v1_response_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1370,7 @@ func (x *GetPlacementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlacementResponse.ProtoReflect.Descriptor instead.
 func (*GetPlacementResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{17}
+	return file_lianhu_reporting_v1_response_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetPlacementResponse) GetPlacement() *Placement {
@@ -1323,6 +1460,16 @@ const file_lianhu_reporting_v1_response_service_proto_rawDesc = "" +
 	"\x04text\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x04R\x04text\"\x9b\x01\n" +
 	"\x18DeclinePlacementResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12@\n" +
+	"\x05state\x18\x02 \x01(\x0e2$.lianhu.reporting.v1.Placement.StateB\x04\xf0\xd2%\x02R\x05state\"\xeb\x01\n" +
+	"\x18WithdrawPlacementRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x12/\n" +
+	"\fplacement_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\vplacementId\x12\"\n" +
+	"\x04text\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x04R\x04text\"\x9c\x01\n" +
+	"\x19WithdrawPlacementResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12@\n" +
 	"\x05state\x18\x02 \x01(\x0e2$.lianhu.reporting.v1.Placement.StateB\x04\xf0\xd2%\x02R\x05state\"\xad\x02\n" +
 	"\x13EndPlacementRequest\x12.\n" +
 	"\n" +
@@ -1343,8 +1490,7 @@ const file_lianhu_reporting_v1_response_service_proto_rawDesc = "" +
 	"\fplacement_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\vplacementId\"\x9d\x01\n" +
 	"\x14GetPlacementResponse\x12B\n" +
 	"\tplacement\x18\x01 \x01(\v2\x1e.lianhu.reporting.v1.PlacementB\x04\xf0\xd2%\x02R\tplacement\x12A\n" +
-	"\x05child\x18\x02 \x01(\v2%.lianhu.reporting.v1.ProvisionalChildB\x04\xf0\xd2%\x04R\x05child2\xe3\n" +
-	"\n" +
+	"\x05child\x18\x02 \x01(\v2%.lianhu.reporting.v1.ProvisionalChildB\x04\xf0\xd2%\x04R\x05child2\xbb\f\n" +
 	"\x0fResponseService\x12\xb9\x01\n" +
 	"\vStartSearch\x12'.lianhu.reporting.v1.StartSearchRequest\x1a(.lianhu.reporting.v1.StartSearchResponse\"W\xea\xd2%\x1b\n" +
 	"\x0ereport.measure\x1a\treport_id\x82\xd3\xe4\x93\x022:\x01*\"-/v1/reporting/reports/{report_id}:startSearch\x12\xb8\x01\n" +
@@ -1357,7 +1503,9 @@ const file_lianhu_reporting_v1_response_service_proto_rawDesc = "" +
 	"\x0fAcceptPlacement\x12+.lianhu.reporting.v1.AcceptPlacementRequest\x1a,.lianhu.reporting.v1.AcceptPlacementResponse\"[\xea\xd2%\x1e\n" +
 	"\x0eplacement.take\x1a\fplacement_id\x82\xd3\xe4\x93\x023:\x01*\"./v1/reporting/placements/{placement_id}:accept\x12\xcd\x01\n" +
 	"\x10DeclinePlacement\x12,.lianhu.reporting.v1.DeclinePlacementRequest\x1a-.lianhu.reporting.v1.DeclinePlacementResponse\"\\\xea\xd2%\x1e\n" +
-	"\x0eplacement.take\x1a\fplacement_id\x82\xd3\xe4\x93\x024:\x01*\"//v1/reporting/placements/{placement_id}:decline\x12\xbd\x01\n" +
+	"\x0eplacement.take\x1a\fplacement_id\x82\xd3\xe4\x93\x024:\x01*\"//v1/reporting/placements/{placement_id}:decline\x12\xd5\x01\n" +
+	"\x11WithdrawPlacement\x12-.lianhu.reporting.v1.WithdrawPlacementRequest\x1a..lianhu.reporting.v1.WithdrawPlacementResponse\"a\xea\xd2%\"\n" +
+	"\x12placement.withdraw\x1a\fplacement_id\x82\xd3\xe4\x93\x025:\x01*\"0/v1/reporting/placements/{placement_id}:withdraw\x12\xbd\x01\n" +
 	"\fEndPlacement\x12(.lianhu.reporting.v1.EndPlacementRequest\x1a).lianhu.reporting.v1.EndPlacementResponse\"X\xea\xd2%\x1e\n" +
 	"\x0eplacement.take\x1a\fplacement_id\x82\xd3\xe4\x93\x020:\x01*\"+/v1/reporting/placements/{placement_id}:end2\xf9\x02\n" +
 	"\x13ResponseReadService\x12\xa5\x01\n" +
@@ -1379,83 +1527,89 @@ func file_lianhu_reporting_v1_response_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_response_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_response_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_lianhu_reporting_v1_response_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_lianhu_reporting_v1_response_service_proto_goTypes = []any{
-	(*StartSearchRequest)(nil),       // 0: lianhu.reporting.v1.StartSearchRequest
-	(*StartSearchResponse)(nil),      // 1: lianhu.reporting.v1.StartSearchResponse
-	(*RecordSearchRequest)(nil),      // 2: lianhu.reporting.v1.RecordSearchRequest
-	(*RecordSearchResponse)(nil),     // 3: lianhu.reporting.v1.RecordSearchResponse
-	(*EndSearchRequest)(nil),         // 4: lianhu.reporting.v1.EndSearchRequest
-	(*EndSearchResponse)(nil),        // 5: lianhu.reporting.v1.EndSearchResponse
-	(*RequestPlacementRequest)(nil),  // 6: lianhu.reporting.v1.RequestPlacementRequest
-	(*RequestPlacementResponse)(nil), // 7: lianhu.reporting.v1.RequestPlacementResponse
-	(*AcceptPlacementRequest)(nil),   // 8: lianhu.reporting.v1.AcceptPlacementRequest
-	(*AcceptPlacementResponse)(nil),  // 9: lianhu.reporting.v1.AcceptPlacementResponse
-	(*DeclinePlacementRequest)(nil),  // 10: lianhu.reporting.v1.DeclinePlacementRequest
-	(*DeclinePlacementResponse)(nil), // 11: lianhu.reporting.v1.DeclinePlacementResponse
-	(*EndPlacementRequest)(nil),      // 12: lianhu.reporting.v1.EndPlacementRequest
-	(*EndPlacementResponse)(nil),     // 13: lianhu.reporting.v1.EndPlacementResponse
-	(*GetSearchRequest)(nil),         // 14: lianhu.reporting.v1.GetSearchRequest
-	(*GetSearchResponse)(nil),        // 15: lianhu.reporting.v1.GetSearchResponse
-	(*GetPlacementRequest)(nil),      // 16: lianhu.reporting.v1.GetPlacementRequest
-	(*GetPlacementResponse)(nil),     // 17: lianhu.reporting.v1.GetPlacementResponse
-	(*timestamppb.Timestamp)(nil),    // 18: google.protobuf.Timestamp
-	(*v1.Standing)(nil),              // 19: lianhu.custody.v1.Standing
-	(Search_State)(0),                // 20: lianhu.reporting.v1.Search.State
-	(Search_Outcome)(0),              // 21: lianhu.reporting.v1.Search.Outcome
-	(Placement_Kind)(0),              // 22: lianhu.reporting.v1.Placement.Kind
-	(Placement_State)(0),             // 23: lianhu.reporting.v1.Placement.State
-	(Placement_End)(0),               // 24: lianhu.reporting.v1.Placement.End
-	(*Search)(nil),                   // 25: lianhu.reporting.v1.Search
-	(*Placement)(nil),                // 26: lianhu.reporting.v1.Placement
-	(*ProvisionalChild)(nil),         // 27: lianhu.reporting.v1.ProvisionalChild
+	(*StartSearchRequest)(nil),        // 0: lianhu.reporting.v1.StartSearchRequest
+	(*StartSearchResponse)(nil),       // 1: lianhu.reporting.v1.StartSearchResponse
+	(*RecordSearchRequest)(nil),       // 2: lianhu.reporting.v1.RecordSearchRequest
+	(*RecordSearchResponse)(nil),      // 3: lianhu.reporting.v1.RecordSearchResponse
+	(*EndSearchRequest)(nil),          // 4: lianhu.reporting.v1.EndSearchRequest
+	(*EndSearchResponse)(nil),         // 5: lianhu.reporting.v1.EndSearchResponse
+	(*RequestPlacementRequest)(nil),   // 6: lianhu.reporting.v1.RequestPlacementRequest
+	(*RequestPlacementResponse)(nil),  // 7: lianhu.reporting.v1.RequestPlacementResponse
+	(*AcceptPlacementRequest)(nil),    // 8: lianhu.reporting.v1.AcceptPlacementRequest
+	(*AcceptPlacementResponse)(nil),   // 9: lianhu.reporting.v1.AcceptPlacementResponse
+	(*DeclinePlacementRequest)(nil),   // 10: lianhu.reporting.v1.DeclinePlacementRequest
+	(*DeclinePlacementResponse)(nil),  // 11: lianhu.reporting.v1.DeclinePlacementResponse
+	(*WithdrawPlacementRequest)(nil),  // 12: lianhu.reporting.v1.WithdrawPlacementRequest
+	(*WithdrawPlacementResponse)(nil), // 13: lianhu.reporting.v1.WithdrawPlacementResponse
+	(*EndPlacementRequest)(nil),       // 14: lianhu.reporting.v1.EndPlacementRequest
+	(*EndPlacementResponse)(nil),      // 15: lianhu.reporting.v1.EndPlacementResponse
+	(*GetSearchRequest)(nil),          // 16: lianhu.reporting.v1.GetSearchRequest
+	(*GetSearchResponse)(nil),         // 17: lianhu.reporting.v1.GetSearchResponse
+	(*GetPlacementRequest)(nil),       // 18: lianhu.reporting.v1.GetPlacementRequest
+	(*GetPlacementResponse)(nil),      // 19: lianhu.reporting.v1.GetPlacementResponse
+	(*timestamppb.Timestamp)(nil),     // 20: google.protobuf.Timestamp
+	(*v1.Standing)(nil),               // 21: lianhu.custody.v1.Standing
+	(Search_State)(0),                 // 22: lianhu.reporting.v1.Search.State
+	(Search_Outcome)(0),               // 23: lianhu.reporting.v1.Search.Outcome
+	(Placement_Kind)(0),               // 24: lianhu.reporting.v1.Placement.Kind
+	(Placement_State)(0),              // 25: lianhu.reporting.v1.Placement.State
+	(Placement_End)(0),                // 26: lianhu.reporting.v1.Placement.End
+	(*Search)(nil),                    // 27: lianhu.reporting.v1.Search
+	(*Placement)(nil),                 // 28: lianhu.reporting.v1.Placement
+	(*ProvisionalChild)(nil),          // 29: lianhu.reporting.v1.ProvisionalChild
 }
 var file_lianhu_reporting_v1_response_service_proto_depIdxs = []int32{
-	18, // 0: lianhu.reporting.v1.StartSearchRequest.last_seen_time:type_name -> google.protobuf.Timestamp
-	19, // 1: lianhu.reporting.v1.StartSearchResponse.standing:type_name -> lianhu.custody.v1.Standing
-	20, // 2: lianhu.reporting.v1.StartSearchResponse.state:type_name -> lianhu.reporting.v1.Search.State
-	19, // 3: lianhu.reporting.v1.RecordSearchResponse.standing:type_name -> lianhu.custody.v1.Standing
-	20, // 4: lianhu.reporting.v1.RecordSearchResponse.state:type_name -> lianhu.reporting.v1.Search.State
-	21, // 5: lianhu.reporting.v1.EndSearchRequest.outcome:type_name -> lianhu.reporting.v1.Search.Outcome
-	18, // 6: lianhu.reporting.v1.EndSearchRequest.found_time:type_name -> google.protobuf.Timestamp
-	19, // 7: lianhu.reporting.v1.EndSearchResponse.standing:type_name -> lianhu.custody.v1.Standing
-	20, // 8: lianhu.reporting.v1.EndSearchResponse.state:type_name -> lianhu.reporting.v1.Search.State
-	22, // 9: lianhu.reporting.v1.RequestPlacementRequest.kind:type_name -> lianhu.reporting.v1.Placement.Kind
-	19, // 10: lianhu.reporting.v1.RequestPlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 11: lianhu.reporting.v1.RequestPlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
-	19, // 12: lianhu.reporting.v1.AcceptPlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 13: lianhu.reporting.v1.AcceptPlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
-	19, // 14: lianhu.reporting.v1.DeclinePlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 15: lianhu.reporting.v1.DeclinePlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
-	24, // 16: lianhu.reporting.v1.EndPlacementRequest.end:type_name -> lianhu.reporting.v1.Placement.End
-	19, // 17: lianhu.reporting.v1.EndPlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 18: lianhu.reporting.v1.EndPlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
-	25, // 19: lianhu.reporting.v1.GetSearchResponse.search:type_name -> lianhu.reporting.v1.Search
-	26, // 20: lianhu.reporting.v1.GetPlacementResponse.placement:type_name -> lianhu.reporting.v1.Placement
-	27, // 21: lianhu.reporting.v1.GetPlacementResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
-	0,  // 22: lianhu.reporting.v1.ResponseService.StartSearch:input_type -> lianhu.reporting.v1.StartSearchRequest
-	2,  // 23: lianhu.reporting.v1.ResponseService.RecordSearch:input_type -> lianhu.reporting.v1.RecordSearchRequest
-	4,  // 24: lianhu.reporting.v1.ResponseService.EndSearch:input_type -> lianhu.reporting.v1.EndSearchRequest
-	6,  // 25: lianhu.reporting.v1.ResponseService.RequestPlacement:input_type -> lianhu.reporting.v1.RequestPlacementRequest
-	8,  // 26: lianhu.reporting.v1.ResponseService.AcceptPlacement:input_type -> lianhu.reporting.v1.AcceptPlacementRequest
-	10, // 27: lianhu.reporting.v1.ResponseService.DeclinePlacement:input_type -> lianhu.reporting.v1.DeclinePlacementRequest
-	12, // 28: lianhu.reporting.v1.ResponseService.EndPlacement:input_type -> lianhu.reporting.v1.EndPlacementRequest
-	14, // 29: lianhu.reporting.v1.ResponseReadService.GetSearch:input_type -> lianhu.reporting.v1.GetSearchRequest
-	16, // 30: lianhu.reporting.v1.ResponseReadService.GetPlacement:input_type -> lianhu.reporting.v1.GetPlacementRequest
-	1,  // 31: lianhu.reporting.v1.ResponseService.StartSearch:output_type -> lianhu.reporting.v1.StartSearchResponse
-	3,  // 32: lianhu.reporting.v1.ResponseService.RecordSearch:output_type -> lianhu.reporting.v1.RecordSearchResponse
-	5,  // 33: lianhu.reporting.v1.ResponseService.EndSearch:output_type -> lianhu.reporting.v1.EndSearchResponse
-	7,  // 34: lianhu.reporting.v1.ResponseService.RequestPlacement:output_type -> lianhu.reporting.v1.RequestPlacementResponse
-	9,  // 35: lianhu.reporting.v1.ResponseService.AcceptPlacement:output_type -> lianhu.reporting.v1.AcceptPlacementResponse
-	11, // 36: lianhu.reporting.v1.ResponseService.DeclinePlacement:output_type -> lianhu.reporting.v1.DeclinePlacementResponse
-	13, // 37: lianhu.reporting.v1.ResponseService.EndPlacement:output_type -> lianhu.reporting.v1.EndPlacementResponse
-	15, // 38: lianhu.reporting.v1.ResponseReadService.GetSearch:output_type -> lianhu.reporting.v1.GetSearchResponse
-	17, // 39: lianhu.reporting.v1.ResponseReadService.GetPlacement:output_type -> lianhu.reporting.v1.GetPlacementResponse
-	31, // [31:40] is the sub-list for method output_type
-	22, // [22:31] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	20, // 0: lianhu.reporting.v1.StartSearchRequest.last_seen_time:type_name -> google.protobuf.Timestamp
+	21, // 1: lianhu.reporting.v1.StartSearchResponse.standing:type_name -> lianhu.custody.v1.Standing
+	22, // 2: lianhu.reporting.v1.StartSearchResponse.state:type_name -> lianhu.reporting.v1.Search.State
+	21, // 3: lianhu.reporting.v1.RecordSearchResponse.standing:type_name -> lianhu.custody.v1.Standing
+	22, // 4: lianhu.reporting.v1.RecordSearchResponse.state:type_name -> lianhu.reporting.v1.Search.State
+	23, // 5: lianhu.reporting.v1.EndSearchRequest.outcome:type_name -> lianhu.reporting.v1.Search.Outcome
+	20, // 6: lianhu.reporting.v1.EndSearchRequest.found_time:type_name -> google.protobuf.Timestamp
+	21, // 7: lianhu.reporting.v1.EndSearchResponse.standing:type_name -> lianhu.custody.v1.Standing
+	22, // 8: lianhu.reporting.v1.EndSearchResponse.state:type_name -> lianhu.reporting.v1.Search.State
+	24, // 9: lianhu.reporting.v1.RequestPlacementRequest.kind:type_name -> lianhu.reporting.v1.Placement.Kind
+	21, // 10: lianhu.reporting.v1.RequestPlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
+	25, // 11: lianhu.reporting.v1.RequestPlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
+	21, // 12: lianhu.reporting.v1.AcceptPlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
+	25, // 13: lianhu.reporting.v1.AcceptPlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
+	21, // 14: lianhu.reporting.v1.DeclinePlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
+	25, // 15: lianhu.reporting.v1.DeclinePlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
+	21, // 16: lianhu.reporting.v1.WithdrawPlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
+	25, // 17: lianhu.reporting.v1.WithdrawPlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
+	26, // 18: lianhu.reporting.v1.EndPlacementRequest.end:type_name -> lianhu.reporting.v1.Placement.End
+	21, // 19: lianhu.reporting.v1.EndPlacementResponse.standing:type_name -> lianhu.custody.v1.Standing
+	25, // 20: lianhu.reporting.v1.EndPlacementResponse.state:type_name -> lianhu.reporting.v1.Placement.State
+	27, // 21: lianhu.reporting.v1.GetSearchResponse.search:type_name -> lianhu.reporting.v1.Search
+	28, // 22: lianhu.reporting.v1.GetPlacementResponse.placement:type_name -> lianhu.reporting.v1.Placement
+	29, // 23: lianhu.reporting.v1.GetPlacementResponse.child:type_name -> lianhu.reporting.v1.ProvisionalChild
+	0,  // 24: lianhu.reporting.v1.ResponseService.StartSearch:input_type -> lianhu.reporting.v1.StartSearchRequest
+	2,  // 25: lianhu.reporting.v1.ResponseService.RecordSearch:input_type -> lianhu.reporting.v1.RecordSearchRequest
+	4,  // 26: lianhu.reporting.v1.ResponseService.EndSearch:input_type -> lianhu.reporting.v1.EndSearchRequest
+	6,  // 27: lianhu.reporting.v1.ResponseService.RequestPlacement:input_type -> lianhu.reporting.v1.RequestPlacementRequest
+	8,  // 28: lianhu.reporting.v1.ResponseService.AcceptPlacement:input_type -> lianhu.reporting.v1.AcceptPlacementRequest
+	10, // 29: lianhu.reporting.v1.ResponseService.DeclinePlacement:input_type -> lianhu.reporting.v1.DeclinePlacementRequest
+	12, // 30: lianhu.reporting.v1.ResponseService.WithdrawPlacement:input_type -> lianhu.reporting.v1.WithdrawPlacementRequest
+	14, // 31: lianhu.reporting.v1.ResponseService.EndPlacement:input_type -> lianhu.reporting.v1.EndPlacementRequest
+	16, // 32: lianhu.reporting.v1.ResponseReadService.GetSearch:input_type -> lianhu.reporting.v1.GetSearchRequest
+	18, // 33: lianhu.reporting.v1.ResponseReadService.GetPlacement:input_type -> lianhu.reporting.v1.GetPlacementRequest
+	1,  // 34: lianhu.reporting.v1.ResponseService.StartSearch:output_type -> lianhu.reporting.v1.StartSearchResponse
+	3,  // 35: lianhu.reporting.v1.ResponseService.RecordSearch:output_type -> lianhu.reporting.v1.RecordSearchResponse
+	5,  // 36: lianhu.reporting.v1.ResponseService.EndSearch:output_type -> lianhu.reporting.v1.EndSearchResponse
+	7,  // 37: lianhu.reporting.v1.ResponseService.RequestPlacement:output_type -> lianhu.reporting.v1.RequestPlacementResponse
+	9,  // 38: lianhu.reporting.v1.ResponseService.AcceptPlacement:output_type -> lianhu.reporting.v1.AcceptPlacementResponse
+	11, // 39: lianhu.reporting.v1.ResponseService.DeclinePlacement:output_type -> lianhu.reporting.v1.DeclinePlacementResponse
+	13, // 40: lianhu.reporting.v1.ResponseService.WithdrawPlacement:output_type -> lianhu.reporting.v1.WithdrawPlacementResponse
+	15, // 41: lianhu.reporting.v1.ResponseService.EndPlacement:output_type -> lianhu.reporting.v1.EndPlacementResponse
+	17, // 42: lianhu.reporting.v1.ResponseReadService.GetSearch:output_type -> lianhu.reporting.v1.GetSearchResponse
+	19, // 43: lianhu.reporting.v1.ResponseReadService.GetPlacement:output_type -> lianhu.reporting.v1.GetPlacementResponse
+	34, // [34:44] is the sub-list for method output_type
+	24, // [24:34] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_response_service_proto_init() }
@@ -1472,7 +1626,7 @@ func file_lianhu_reporting_v1_response_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_response_service_proto_rawDesc), len(file_lianhu_reporting_v1_response_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

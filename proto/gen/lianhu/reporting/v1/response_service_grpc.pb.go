@@ -19,13 +19,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ResponseService_StartSearch_FullMethodName      = "/lianhu.reporting.v1.ResponseService/StartSearch"
-	ResponseService_RecordSearch_FullMethodName     = "/lianhu.reporting.v1.ResponseService/RecordSearch"
-	ResponseService_EndSearch_FullMethodName        = "/lianhu.reporting.v1.ResponseService/EndSearch"
-	ResponseService_RequestPlacement_FullMethodName = "/lianhu.reporting.v1.ResponseService/RequestPlacement"
-	ResponseService_AcceptPlacement_FullMethodName  = "/lianhu.reporting.v1.ResponseService/AcceptPlacement"
-	ResponseService_DeclinePlacement_FullMethodName = "/lianhu.reporting.v1.ResponseService/DeclinePlacement"
-	ResponseService_EndPlacement_FullMethodName     = "/lianhu.reporting.v1.ResponseService/EndPlacement"
+	ResponseService_StartSearch_FullMethodName       = "/lianhu.reporting.v1.ResponseService/StartSearch"
+	ResponseService_RecordSearch_FullMethodName      = "/lianhu.reporting.v1.ResponseService/RecordSearch"
+	ResponseService_EndSearch_FullMethodName         = "/lianhu.reporting.v1.ResponseService/EndSearch"
+	ResponseService_RequestPlacement_FullMethodName  = "/lianhu.reporting.v1.ResponseService/RequestPlacement"
+	ResponseService_AcceptPlacement_FullMethodName   = "/lianhu.reporting.v1.ResponseService/AcceptPlacement"
+	ResponseService_DeclinePlacement_FullMethodName  = "/lianhu.reporting.v1.ResponseService/DeclinePlacement"
+	ResponseService_WithdrawPlacement_FullMethodName = "/lianhu.reporting.v1.ResponseService/WithdrawPlacement"
+	ResponseService_EndPlacement_FullMethodName      = "/lianhu.reporting.v1.ResponseService/EndPlacement"
 )
 
 // ResponseServiceClient is the client API for ResponseService service.
@@ -51,14 +52,18 @@ type ResponseServiceClient interface {
 	// civil affairs; the report is unchanged. Clock: placement.accept; silence makes the lead office the holder. Errors: UNDER_WAY,
 	// MEASURE_EXCLUDED, CHILD_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
 	RequestPlacement(ctx context.Context, in *RequestPlacementRequest, opts ...grpc.CallOption) (*RequestPlacementResponse, error)
-	// AcceptPlacement takes the child into care and records the measure of the report as done (接收安置). Callable by: civil_affairs; as offered
+	// AcceptPlacement takes the child into care and records the measure of the report as done, also after it was declined (接收安置). Callable by: civil_affairs; as offered
 	// unit or holder. Custody: civil affairs holds the placement. Clock: tempguardian.review. Errors: UNIT_INVALID, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	AcceptPlacement(ctx context.Context, in *AcceptPlacementRequest, opts ...grpc.CallOption) (*AcceptPlacementResponse, error)
 	// DeclinePlacement refuses to take the child; the measure is struck out and the response stays open (不予接收). Callable by: civil_affairs; as
-	// offered unit or holder. Custody: nobody's any more; the report's holder must find another way. Clock: none. Errors: STATE_FORBIDS, NOT_FOUND,
-	// ETAG_MISMATCH.
+	// offered unit or holder. Custody: the lead office holds it until a carer accepts after all, or police take the request back because they found
+	// another way; police may ask again meanwhile. Clock: lead.resolve. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclinePlacement(ctx context.Context, in *DeclinePlacementRequest, opts ...grpc.CallOption) (*DeclinePlacementResponse, error)
+	// WithdrawPlacement takes a request for care back that is not needed any more, for example because a relative has the child (撤回安置请求); the measure
+	// it opened is struck out. Callable by: station, police; as the unit that asked, or as holder of the report; purpose EMERGENCY_RESPONSE. Custody:
+	// nobody's any more. Clock: none. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	WithdrawPlacement(ctx context.Context, in *WithdrawPlacementRequest, opts ...grpc.CallOption) (*WithdrawPlacementResponse, error)
 	// EndPlacement records where the child went (结束安置, policies R6.1 and R6.2). Callable by: civil_affairs; as holder. Custody: nobody's any more.
 	// Clock: none. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	EndPlacement(ctx context.Context, in *EndPlacementRequest, opts ...grpc.CallOption) (*EndPlacementResponse, error)
@@ -132,6 +137,16 @@ func (c *responseServiceClient) DeclinePlacement(ctx context.Context, in *Declin
 	return out, nil
 }
 
+func (c *responseServiceClient) WithdrawPlacement(ctx context.Context, in *WithdrawPlacementRequest, opts ...grpc.CallOption) (*WithdrawPlacementResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawPlacementResponse)
+	err := c.cc.Invoke(ctx, ResponseService_WithdrawPlacement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *responseServiceClient) EndPlacement(ctx context.Context, in *EndPlacementRequest, opts ...grpc.CallOption) (*EndPlacementResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EndPlacementResponse)
@@ -165,14 +180,18 @@ type ResponseServiceServer interface {
 	// civil affairs; the report is unchanged. Clock: placement.accept; silence makes the lead office the holder. Errors: UNDER_WAY,
 	// MEASURE_EXCLUDED, CHILD_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the report).
 	RequestPlacement(context.Context, *RequestPlacementRequest) (*RequestPlacementResponse, error)
-	// AcceptPlacement takes the child into care and records the measure of the report as done (接收安置). Callable by: civil_affairs; as offered
+	// AcceptPlacement takes the child into care and records the measure of the report as done, also after it was declined (接收安置). Callable by: civil_affairs; as offered
 	// unit or holder. Custody: civil affairs holds the placement. Clock: tempguardian.review. Errors: UNIT_INVALID, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	AcceptPlacement(context.Context, *AcceptPlacementRequest) (*AcceptPlacementResponse, error)
 	// DeclinePlacement refuses to take the child; the measure is struck out and the response stays open (不予接收). Callable by: civil_affairs; as
-	// offered unit or holder. Custody: nobody's any more; the report's holder must find another way. Clock: none. Errors: STATE_FORBIDS, NOT_FOUND,
-	// ETAG_MISMATCH.
+	// offered unit or holder. Custody: the lead office holds it until a carer accepts after all, or police take the request back because they found
+	// another way; police may ask again meanwhile. Clock: lead.resolve. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclinePlacement(context.Context, *DeclinePlacementRequest) (*DeclinePlacementResponse, error)
+	// WithdrawPlacement takes a request for care back that is not needed any more, for example because a relative has the child (撤回安置请求); the measure
+	// it opened is struck out. Callable by: station, police; as the unit that asked, or as holder of the report; purpose EMERGENCY_RESPONSE. Custody:
+	// nobody's any more. Clock: none. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	WithdrawPlacement(context.Context, *WithdrawPlacementRequest) (*WithdrawPlacementResponse, error)
 	// EndPlacement records where the child went (结束安置, policies R6.1 and R6.2). Callable by: civil_affairs; as holder. Custody: nobody's any more.
 	// Clock: none. Errors: STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	EndPlacement(context.Context, *EndPlacementRequest) (*EndPlacementResponse, error)
@@ -203,6 +222,9 @@ func (UnimplementedResponseServiceServer) AcceptPlacement(context.Context, *Acce
 }
 func (UnimplementedResponseServiceServer) DeclinePlacement(context.Context, *DeclinePlacementRequest) (*DeclinePlacementResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeclinePlacement not implemented")
+}
+func (UnimplementedResponseServiceServer) WithdrawPlacement(context.Context, *WithdrawPlacementRequest) (*WithdrawPlacementResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawPlacement not implemented")
 }
 func (UnimplementedResponseServiceServer) EndPlacement(context.Context, *EndPlacementRequest) (*EndPlacementResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EndPlacement not implemented")
@@ -336,6 +358,24 @@ func _ResponseService_DeclinePlacement_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ResponseService_WithdrawPlacement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawPlacementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ResponseServiceServer).WithdrawPlacement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ResponseService_WithdrawPlacement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ResponseServiceServer).WithdrawPlacement(ctx, req.(*WithdrawPlacementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ResponseService_EndPlacement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EndPlacementRequest)
 	if err := dec(in); err != nil {
@@ -384,6 +424,10 @@ var ResponseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeclinePlacement",
 			Handler:    _ResponseService_DeclinePlacement_Handler,
+		},
+		{
+			MethodName: "WithdrawPlacement",
+			Handler:    _ResponseService_WithdrawPlacement_Handler,
 		},
 		{
 			MethodName: "EndPlacement",

@@ -91,6 +91,8 @@ const (
 	Search_OUTCOME_FOUND_DEAD Search_Outcome = 3
 	// The child was never missing (误报).
 	Search_OUTCOME_NOT_MISSING Search_Outcome = 4
+	// An authority outside the district searches on; the text names it and its receipt (已移交外地继续查找).
+	Search_OUTCOME_HANDED_OVER Search_Outcome = 5
 )
 
 // Enum value maps for Search_Outcome.
@@ -101,6 +103,7 @@ var (
 		2: "OUTCOME_FOUND_HARMED",
 		3: "OUTCOME_FOUND_DEAD",
 		4: "OUTCOME_NOT_MISSING",
+		5: "OUTCOME_HANDED_OVER",
 	}
 	Search_Outcome_value = map[string]int32{
 		"OUTCOME_UNSPECIFIED":  0,
@@ -108,6 +111,7 @@ var (
 		"OUTCOME_FOUND_HARMED": 2,
 		"OUTCOME_FOUND_DEAD":   3,
 		"OUTCOME_NOT_MISSING":  4,
+		"OUTCOME_HANDED_OVER":  5,
 	}
 )
 
@@ -139,7 +143,8 @@ func (Search_Outcome) EnumDescriptor() ([]byte, []int) {
 }
 
 // Search is the quick search for a missing child (儿童失踪快速查找, policy R1.4). It starts at once, without waiting for 24 hours, runs beside
-// the response under a clock of its own, and ends with an outcome only: a child that is not found is searched for on.
+// the response under a clock of its own, and ends with an outcome only: a child that is not found is searched for on,
+// here or by the authority that took the search over.
 //
 // Nobody has to start it: it begins in the same transaction in which an accepted report comes to call for it (AcceptReport, AddSituation,
 // RaiseReport), one for each child of the report, and with the update by which an open or linked incident first tells of it; that one
@@ -182,8 +187,10 @@ type Search struct {
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Number of the incident that began it; empty when a report did.
 	IncidentNumber string `protobuf:"bytes,21,opt,name=incident_number,json=incidentNumber,proto3" json:"incident_number,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the lead office directed while it held the search, and the answers, oldest first (督办记录).
+	Directions    []*Direction `protobuf:"bytes,22,rep,name=directions,proto3" json:"directions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Search) Reset() {
@@ -342,6 +349,13 @@ func (x *Search) GetIncidentNumber() string {
 	return ""
 }
 
+func (x *Search) GetDirections() []*Direction {
+	if x != nil {
+		return x.Directions
+	}
+	return nil
+}
+
 // SearchStep is one thing done to find the child. It is never changed.
 type SearchStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -419,7 +433,7 @@ var File_lianhu_reporting_v1_search_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_search_proto_rawDesc = "" +
 	"\n" +
-	" lianhu/reporting/v1/search.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\x84\t\n" +
+	" lianhu/reporting/v1/search.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a#lianhu/reporting/v1/direction.proto\"\xe3\t\n" +
 	"\x06Search\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.lianhu.reporting.v1.Search.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -443,17 +457,21 @@ const file_lianhu_reporting_v1_search_proto_rawDesc = "" +
 	"found_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x05R\tfoundTime\x12'\n" +
 	"\foutcome_text\x18\x13 \x01(\tB\x04\xf0\xd2%\x05R\voutcomeText\x12;\n" +
 	"\bend_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\x12-\n" +
-	"\x0fincident_number\x18\x15 \x01(\tB\x04\xf0\xd2%\x02R\x0eincidentNumber\"D\n" +
+	"\x0fincident_number\x18\x15 \x01(\tB\x04\xf0\xd2%\x02R\x0eincidentNumber\x12D\n" +
+	"\n" +
+	"directions\x18\x16 \x03(\v2\x1e.lianhu.reporting.v1.DirectionB\x04\xf0\xd2%\x05R\n" +
+	"directions\"D\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_SEARCHING\x10\x01\x12\x0f\n" +
-	"\vSTATE_ENDED\x10\x02\"\x85\x01\n" +
+	"\vSTATE_ENDED\x10\x02\"\x9e\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12OUTCOME_FOUND_SAFE\x10\x01\x12\x18\n" +
 	"\x14OUTCOME_FOUND_HARMED\x10\x02\x12\x16\n" +
 	"\x12OUTCOME_FOUND_DEAD\x10\x03\x12\x17\n" +
-	"\x13OUTCOME_NOT_MISSING\x10\x04\"\xa3\x01\n" +
+	"\x13OUTCOME_NOT_MISSING\x10\x04\x12\x17\n" +
+	"\x13OUTCOME_HANDED_OVER\x10\x05\"\xa3\x01\n" +
 	"\n" +
 	"SearchStep\x12\x18\n" +
 	"\x04text\x18\x01 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12\x18\n" +
@@ -484,6 +502,7 @@ var file_lianhu_reporting_v1_search_proto_goTypes = []any{
 	(*SearchStep)(nil),            // 3: lianhu.reporting.v1.SearchStep
 	(*v1.Standing)(nil),           // 4: lianhu.custody.v1.Standing
 	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Direction)(nil),             // 6: lianhu.reporting.v1.Direction
 }
 var file_lianhu_reporting_v1_search_proto_depIdxs = []int32{
 	4,  // 0: lianhu.reporting.v1.Search.standing:type_name -> lianhu.custody.v1.Standing
@@ -495,12 +514,13 @@ var file_lianhu_reporting_v1_search_proto_depIdxs = []int32{
 	1,  // 6: lianhu.reporting.v1.Search.outcome:type_name -> lianhu.reporting.v1.Search.Outcome
 	5,  // 7: lianhu.reporting.v1.Search.found_time:type_name -> google.protobuf.Timestamp
 	5,  // 8: lianhu.reporting.v1.Search.end_time:type_name -> google.protobuf.Timestamp
-	5,  // 9: lianhu.reporting.v1.SearchStep.record_time:type_name -> google.protobuf.Timestamp
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	6,  // 9: lianhu.reporting.v1.Search.directions:type_name -> lianhu.reporting.v1.Direction
+	5,  // 10: lianhu.reporting.v1.SearchStep.record_time:type_name -> google.protobuf.Timestamp
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_search_proto_init() }
@@ -508,6 +528,7 @@ func file_lianhu_reporting_v1_search_proto_init() {
 	if File_lianhu_reporting_v1_search_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_direction_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -40,6 +40,8 @@ const (
 	Supervision_STATE_REASONS_ACCEPTED Supervision_State = 4
 	// Police have filed as told (已立案).
 	Supervision_STATE_FILED Supervision_State = 5
+	// The procuratorate does not pursue it (已撤销).
+	Supervision_STATE_WITHDRAWN Supervision_State = 6
 )
 
 // Enum value maps for Supervision_State.
@@ -51,6 +53,7 @@ var (
 		3: "STATE_FILING_ORDERED",
 		4: "STATE_REASONS_ACCEPTED",
 		5: "STATE_FILED",
+		6: "STATE_WITHDRAWN",
 	}
 	Supervision_State_value = map[string]int32{
 		"STATE_UNSPECIFIED":      0,
@@ -59,6 +62,7 @@ var (
 		"STATE_FILING_ORDERED":   3,
 		"STATE_REASONS_ACCEPTED": 4,
 		"STATE_FILED":            5,
+		"STATE_WITHDRAWN":        6,
 	}
 )
 
@@ -105,6 +109,8 @@ const (
 	SupervisionStep_KIND_ORDER_FILING SupervisionStep_Kind = 4
 	// Police file (立案).
 	SupervisionStep_KIND_FILE SupervisionStep_Kind = 5
+	// The procuratorate withdraws (撤销监督).
+	SupervisionStep_KIND_WITHDRAW SupervisionStep_Kind = 6
 )
 
 // Enum value maps for SupervisionStep_Kind.
@@ -116,6 +122,7 @@ var (
 		3: "KIND_ACCEPT_REASONS",
 		4: "KIND_ORDER_FILING",
 		5: "KIND_FILE",
+		6: "KIND_WITHDRAW",
 	}
 	SupervisionStep_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":    0,
@@ -124,6 +131,7 @@ var (
 		"KIND_ACCEPT_REASONS": 3,
 		"KIND_ORDER_FILING":   4,
 		"KIND_FILE":           5,
+		"KIND_WITHDRAW":       6,
 	}
 )
 
@@ -177,7 +185,9 @@ type Supervision struct {
 	// Police unit that decided not to file, and has to answer.
 	PoliceUnit string `protobuf:"bytes,12,opt,name=police_unit,json=policeUnit,proto3" json:"police_unit,omitempty"`
 	// What was done so far, oldest first (办理记录). The last one of a kind says what stands.
-	Steps         []*SupervisionStep `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
+	Steps []*SupervisionStep `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
+	// What the lead office directed while it held the supervision, oldest first (督办记录).
+	Directions    []*Direction `protobuf:"bytes,14,rep,name=directions,proto3" json:"directions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +292,13 @@ func (x *Supervision) GetSteps() []*SupervisionStep {
 	return nil
 }
 
+func (x *Supervision) GetDirections() []*Direction {
+	if x != nil {
+		return x.Directions
+	}
+	return nil
+}
+
 // SupervisionStep is one act of the procuratorate or the police. It is never changed.
 type SupervisionStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -368,7 +385,7 @@ var File_lianhu_reporting_v1_supervision_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_supervision_proto_rawDesc = "" +
 	"\n" +
-	"%lianhu/reporting/v1/supervision.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xa2\x05\n" +
+	"%lianhu/reporting/v1/supervision.proto\x12\x13lianhu.reporting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a#lianhu/reporting/v1/direction.proto\"\xfd\x05\n" +
 	"\vSupervision\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12B\n" +
 	"\x05state\x18\x02 \x01(\x0e2&.lianhu.reporting.v1.Supervision.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -383,28 +400,33 @@ const file_lianhu_reporting_v1_supervision_proto_rawDesc = "" +
 	"\tfiling_id\x18\v \x01(\tB\x04\xf0\xd2%\x02R\bfilingId\x12%\n" +
 	"\vpolice_unit\x18\f \x01(\tB\x04\xf0\xd2%\x02R\n" +
 	"policeUnit\x12@\n" +
-	"\x05steps\x18\r \x03(\v2$.lianhu.reporting.v1.SupervisionStepB\x04\xf0\xd2%\x05R\x05steps\"\x98\x01\n" +
+	"\x05steps\x18\r \x03(\v2$.lianhu.reporting.v1.SupervisionStepB\x04\xf0\xd2%\x05R\x05steps\x12D\n" +
+	"\n" +
+	"directions\x18\x0e \x03(\v2\x1e.lianhu.reporting.v1.DirectionB\x04\xf0\xd2%\x05R\n" +
+	"directions\"\xad\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13STATE_REASONS_ASKED\x10\x01\x12\x18\n" +
 	"\x14STATE_REASONS_STATED\x10\x02\x12\x18\n" +
 	"\x14STATE_FILING_ORDERED\x10\x03\x12\x1a\n" +
 	"\x16STATE_REASONS_ACCEPTED\x10\x04\x12\x0f\n" +
-	"\vSTATE_FILED\x10\x05\"\xf9\x02\n" +
+	"\vSTATE_FILED\x10\x05\x12\x13\n" +
+	"\x0fSTATE_WITHDRAWN\x10\x06\"\x8c\x03\n" +
 	"\x0fSupervisionStep\x12C\n" +
 	"\x04kind\x18\x01 \x01(\x0e2).lianhu.reporting.v1.SupervisionStep.KindB\x04\xf0\xd2%\x05R\x04kind\x12\x18\n" +
 	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12\x18\n" +
 	"\x04unit\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
 	"\aofficer\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12A\n" +
 	"\vrecord_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
-	"recordTime\"\x89\x01\n" +
+	"recordTime\"\x9c\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10KIND_ASK_REASONS\x10\x01\x12\x16\n" +
 	"\x12KIND_STATE_REASONS\x10\x02\x12\x17\n" +
 	"\x13KIND_ACCEPT_REASONS\x10\x03\x12\x15\n" +
 	"\x11KIND_ORDER_FILING\x10\x04\x12\r\n" +
-	"\tKIND_FILE\x10\x05Bu\n" +
+	"\tKIND_FILE\x10\x05\x12\x11\n" +
+	"\rKIND_WITHDRAW\x10\x06Bu\n" +
 	"\x17com.lianhu.reporting.v1P\x01ZBgithub.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1;reportingv1\xaa\x02\x13Lianhu.Reporting.V1b\x06proto3"
 
 var (
@@ -428,6 +450,7 @@ var file_lianhu_reporting_v1_supervision_proto_goTypes = []any{
 	(*SupervisionStep)(nil),       // 3: lianhu.reporting.v1.SupervisionStep
 	(*v1.Standing)(nil),           // 4: lianhu.custody.v1.Standing
 	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Direction)(nil),             // 6: lianhu.reporting.v1.Direction
 }
 var file_lianhu_reporting_v1_supervision_proto_depIdxs = []int32{
 	4, // 0: lianhu.reporting.v1.Supervision.standing:type_name -> lianhu.custody.v1.Standing
@@ -435,13 +458,14 @@ var file_lianhu_reporting_v1_supervision_proto_depIdxs = []int32{
 	5, // 2: lianhu.reporting.v1.Supervision.create_time:type_name -> google.protobuf.Timestamp
 	5, // 3: lianhu.reporting.v1.Supervision.update_time:type_name -> google.protobuf.Timestamp
 	3, // 4: lianhu.reporting.v1.Supervision.steps:type_name -> lianhu.reporting.v1.SupervisionStep
-	1, // 5: lianhu.reporting.v1.SupervisionStep.kind:type_name -> lianhu.reporting.v1.SupervisionStep.Kind
-	5, // 6: lianhu.reporting.v1.SupervisionStep.record_time:type_name -> google.protobuf.Timestamp
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	6, // 5: lianhu.reporting.v1.Supervision.directions:type_name -> lianhu.reporting.v1.Direction
+	1, // 6: lianhu.reporting.v1.SupervisionStep.kind:type_name -> lianhu.reporting.v1.SupervisionStep.Kind
+	5, // 7: lianhu.reporting.v1.SupervisionStep.record_time:type_name -> google.protobuf.Timestamp
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_supervision_proto_init() }
@@ -449,6 +473,7 @@ func file_lianhu_reporting_v1_supervision_proto_init() {
 	if File_lianhu_reporting_v1_supervision_proto != nil {
 		return
 	}
+	file_lianhu_reporting_v1_direction_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -573,6 +573,143 @@ func (x *OrderFilingResponse) GetState() Supervision_State {
 	return Supervision_STATE_UNSPECIFIED
 }
 
+// WithdrawSupervisionRequest says why.
+type WithdrawSupervisionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has read; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the supervision.
+	SupervisionId string `protobuf:"bytes,4,opt,name=supervision_id,json=supervisionId,proto3" json:"supervision_id,omitempty"`
+	// Why, 1 to 2000 characters.
+	Text          string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawSupervisionRequest) Reset() {
+	*x = WithdrawSupervisionRequest{}
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawSupervisionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawSupervisionRequest) ProtoMessage() {}
+
+func (x *WithdrawSupervisionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawSupervisionRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawSupervisionRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *WithdrawSupervisionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *WithdrawSupervisionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *WithdrawSupervisionRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *WithdrawSupervisionRequest) GetSupervisionId() string {
+	if x != nil {
+		return x.SupervisionId
+	}
+	return ""
+}
+
+func (x *WithdrawSupervisionRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// WithdrawSupervisionResponse is where the supervision stands.
+type WithdrawSupervisionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the supervision stands after the call.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the supervision.
+	State         Supervision_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.reporting.v1.Supervision_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawSupervisionResponse) Reset() {
+	*x = WithdrawSupervisionResponse{}
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawSupervisionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawSupervisionResponse) ProtoMessage() {}
+
+func (x *WithdrawSupervisionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawSupervisionResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawSupervisionResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WithdrawSupervisionResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *WithdrawSupervisionResponse) GetState() Supervision_State {
+	if x != nil {
+		return x.State
+	}
+	return Supervision_STATE_UNSPECIFIED
+}
+
 // FileAsOrderedRequest is the case that is filed.
 type FileAsOrderedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -594,7 +731,7 @@ type FileAsOrderedRequest struct {
 
 func (x *FileAsOrderedRequest) Reset() {
 	*x = FileAsOrderedRequest{}
-	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +743,7 @@ func (x *FileAsOrderedRequest) String() string {
 func (*FileAsOrderedRequest) ProtoMessage() {}
 
 func (x *FileAsOrderedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[8]
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +756,7 @@ func (x *FileAsOrderedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileAsOrderedRequest.ProtoReflect.Descriptor instead.
 func (*FileAsOrderedRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FileAsOrderedRequest) GetRequestId() string {
@@ -677,7 +814,7 @@ type FileAsOrderedResponse struct {
 
 func (x *FileAsOrderedResponse) Reset() {
 	*x = FileAsOrderedResponse{}
-	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +826,7 @@ func (x *FileAsOrderedResponse) String() string {
 func (*FileAsOrderedResponse) ProtoMessage() {}
 
 func (x *FileAsOrderedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[9]
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +839,7 @@ func (x *FileAsOrderedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileAsOrderedResponse.ProtoReflect.Descriptor instead.
 func (*FileAsOrderedResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FileAsOrderedResponse) GetStanding() *v1.Standing {
@@ -730,7 +867,7 @@ type GetSupervisionRequest struct {
 
 func (x *GetSupervisionRequest) Reset() {
 	*x = GetSupervisionRequest{}
-	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -742,7 +879,7 @@ func (x *GetSupervisionRequest) String() string {
 func (*GetSupervisionRequest) ProtoMessage() {}
 
 func (x *GetSupervisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[10]
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -755,7 +892,7 @@ func (x *GetSupervisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSupervisionRequest.ProtoReflect.Descriptor instead.
 func (*GetSupervisionRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{10}
+	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetSupervisionRequest) GetSupervisionId() string {
@@ -776,7 +913,7 @@ type GetSupervisionResponse struct {
 
 func (x *GetSupervisionResponse) Reset() {
 	*x = GetSupervisionResponse{}
-	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +925,7 @@ func (x *GetSupervisionResponse) String() string {
 func (*GetSupervisionResponse) ProtoMessage() {}
 
 func (x *GetSupervisionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[11]
+	mi := &file_lianhu_reporting_v1_supervision_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +938,7 @@ func (x *GetSupervisionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSupervisionResponse.ProtoReflect.Descriptor instead.
 func (*GetSupervisionResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{11}
+	return file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetSupervisionResponse) GetSupervision() *Supervision {
@@ -855,6 +992,16 @@ const file_lianhu_reporting_v1_supervision_service_proto_rawDesc = "" +
 	"\x04text\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x05R\x04text\"\x98\x01\n" +
 	"\x13OrderFilingResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12B\n" +
+	"\x05state\x18\x02 \x01(\x0e2&.lianhu.reporting.v1.Supervision.StateB\x04\xf0\xd2%\x02R\x05state\"\xf1\x01\n" +
+	"\x1aWithdrawSupervisionRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x123\n" +
+	"\x0esupervision_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\rsupervisionId\x12\"\n" +
+	"\x04text\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x05R\x04text\"\xa0\x01\n" +
+	"\x1bWithdrawSupervisionResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12B\n" +
 	"\x05state\x18\x02 \x01(\x0e2&.lianhu.reporting.v1.Supervision.StateB\x04\xf0\xd2%\x02R\x05state\"\xa1\x02\n" +
 	"\x14FileAsOrderedRequest\x12.\n" +
 	"\n" +
@@ -871,7 +1018,7 @@ const file_lianhu_reporting_v1_supervision_service_proto_rawDesc = "" +
 	"\x15GetSupervisionRequest\x123\n" +
 	"\x0esupervision_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\rsupervisionId\"b\n" +
 	"\x16GetSupervisionResponse\x12H\n" +
-	"\vsupervision\x18\x01 \x01(\v2 .lianhu.reporting.v1.SupervisionB\x04\xf0\xd2%\x02R\vsupervision2\x87\b\n" +
+	"\vsupervision\x18\x01 \x01(\v2 .lianhu.reporting.v1.SupervisionB\x04\xf0\xd2%\x02R\vsupervision2\xe9\t\n" +
 	"\x12SupervisionService\x12\xb7\x01\n" +
 	"\n" +
 	"AskReasons\x12&.lianhu.reporting.v1.AskReasonsRequest\x1a'.lianhu.reporting.v1.AskReasonsResponse\"X\xea\xd2%\x1d\n" +
@@ -881,7 +1028,9 @@ const file_lianhu_reporting_v1_supervision_service_proto_rawDesc = "" +
 	"\rAcceptReasons\x12).lianhu.reporting.v1.AcceptReasonsRequest\x1a*.lianhu.reporting.v1.AcceptReasonsResponse\"j\xea\xd2%\"\n" +
 	"\x10filing.supervise\x1a\x0esupervision_id\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/reporting/supervisions/{supervision_id}:acceptReasons\x12\xca\x01\n" +
 	"\vOrderFiling\x12'.lianhu.reporting.v1.OrderFilingRequest\x1a(.lianhu.reporting.v1.OrderFilingResponse\"h\xea\xd2%\"\n" +
-	"\x10filing.supervise\x1a\x0esupervision_id\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/reporting/supervisions/{supervision_id}:orderFiling\x12\xc6\x01\n" +
+	"\x10filing.supervise\x1a\x0esupervision_id\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/reporting/supervisions/{supervision_id}:orderFiling\x12\xdf\x01\n" +
+	"\x13WithdrawSupervision\x12/.lianhu.reporting.v1.WithdrawSupervisionRequest\x1a0.lianhu.reporting.v1.WithdrawSupervisionResponse\"e\xea\xd2%\"\n" +
+	"\x10filing.supervise\x1a\x0esupervision_id\x82\xd3\xe4\x93\x029:\x01*\"4/v1/reporting/supervisions/{supervision_id}:withdraw\x12\xc6\x01\n" +
 	"\rFileAsOrdered\x12).lianhu.reporting.v1.FileAsOrderedRequest\x1a*.lianhu.reporting.v1.FileAsOrderedResponse\"^\xea\xd2%\x1f\n" +
 	"\rfiling.answer\x1a\x0esupervision_id\x82\xd3\xe4\x93\x025:\x01*\"0/v1/reporting/supervisions/{supervision_id}:file2\xdd\x01\n" +
 	"\x16SupervisionReadService\x12\xc2\x01\n" +
@@ -901,53 +1050,59 @@ func file_lianhu_reporting_v1_supervision_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_supervision_service_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_supervision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_lianhu_reporting_v1_supervision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_lianhu_reporting_v1_supervision_service_proto_goTypes = []any{
-	(*AskReasonsRequest)(nil),      // 0: lianhu.reporting.v1.AskReasonsRequest
-	(*AskReasonsResponse)(nil),     // 1: lianhu.reporting.v1.AskReasonsResponse
-	(*StateReasonsRequest)(nil),    // 2: lianhu.reporting.v1.StateReasonsRequest
-	(*StateReasonsResponse)(nil),   // 3: lianhu.reporting.v1.StateReasonsResponse
-	(*AcceptReasonsRequest)(nil),   // 4: lianhu.reporting.v1.AcceptReasonsRequest
-	(*AcceptReasonsResponse)(nil),  // 5: lianhu.reporting.v1.AcceptReasonsResponse
-	(*OrderFilingRequest)(nil),     // 6: lianhu.reporting.v1.OrderFilingRequest
-	(*OrderFilingResponse)(nil),    // 7: lianhu.reporting.v1.OrderFilingResponse
-	(*FileAsOrderedRequest)(nil),   // 8: lianhu.reporting.v1.FileAsOrderedRequest
-	(*FileAsOrderedResponse)(nil),  // 9: lianhu.reporting.v1.FileAsOrderedResponse
-	(*GetSupervisionRequest)(nil),  // 10: lianhu.reporting.v1.GetSupervisionRequest
-	(*GetSupervisionResponse)(nil), // 11: lianhu.reporting.v1.GetSupervisionResponse
-	(*v1.Standing)(nil),            // 12: lianhu.custody.v1.Standing
-	(Supervision_State)(0),         // 13: lianhu.reporting.v1.Supervision.State
-	(*Supervision)(nil),            // 14: lianhu.reporting.v1.Supervision
+	(*AskReasonsRequest)(nil),           // 0: lianhu.reporting.v1.AskReasonsRequest
+	(*AskReasonsResponse)(nil),          // 1: lianhu.reporting.v1.AskReasonsResponse
+	(*StateReasonsRequest)(nil),         // 2: lianhu.reporting.v1.StateReasonsRequest
+	(*StateReasonsResponse)(nil),        // 3: lianhu.reporting.v1.StateReasonsResponse
+	(*AcceptReasonsRequest)(nil),        // 4: lianhu.reporting.v1.AcceptReasonsRequest
+	(*AcceptReasonsResponse)(nil),       // 5: lianhu.reporting.v1.AcceptReasonsResponse
+	(*OrderFilingRequest)(nil),          // 6: lianhu.reporting.v1.OrderFilingRequest
+	(*OrderFilingResponse)(nil),         // 7: lianhu.reporting.v1.OrderFilingResponse
+	(*WithdrawSupervisionRequest)(nil),  // 8: lianhu.reporting.v1.WithdrawSupervisionRequest
+	(*WithdrawSupervisionResponse)(nil), // 9: lianhu.reporting.v1.WithdrawSupervisionResponse
+	(*FileAsOrderedRequest)(nil),        // 10: lianhu.reporting.v1.FileAsOrderedRequest
+	(*FileAsOrderedResponse)(nil),       // 11: lianhu.reporting.v1.FileAsOrderedResponse
+	(*GetSupervisionRequest)(nil),       // 12: lianhu.reporting.v1.GetSupervisionRequest
+	(*GetSupervisionResponse)(nil),      // 13: lianhu.reporting.v1.GetSupervisionResponse
+	(*v1.Standing)(nil),                 // 14: lianhu.custody.v1.Standing
+	(Supervision_State)(0),              // 15: lianhu.reporting.v1.Supervision.State
+	(*Supervision)(nil),                 // 16: lianhu.reporting.v1.Supervision
 }
 var file_lianhu_reporting_v1_supervision_service_proto_depIdxs = []int32{
-	12, // 0: lianhu.reporting.v1.AskReasonsResponse.standing:type_name -> lianhu.custody.v1.Standing
-	13, // 1: lianhu.reporting.v1.AskReasonsResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
-	12, // 2: lianhu.reporting.v1.StateReasonsResponse.standing:type_name -> lianhu.custody.v1.Standing
-	13, // 3: lianhu.reporting.v1.StateReasonsResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
-	12, // 4: lianhu.reporting.v1.AcceptReasonsResponse.standing:type_name -> lianhu.custody.v1.Standing
-	13, // 5: lianhu.reporting.v1.AcceptReasonsResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
-	12, // 6: lianhu.reporting.v1.OrderFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
-	13, // 7: lianhu.reporting.v1.OrderFilingResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
-	12, // 8: lianhu.reporting.v1.FileAsOrderedResponse.standing:type_name -> lianhu.custody.v1.Standing
-	13, // 9: lianhu.reporting.v1.FileAsOrderedResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
-	14, // 10: lianhu.reporting.v1.GetSupervisionResponse.supervision:type_name -> lianhu.reporting.v1.Supervision
-	0,  // 11: lianhu.reporting.v1.SupervisionService.AskReasons:input_type -> lianhu.reporting.v1.AskReasonsRequest
-	2,  // 12: lianhu.reporting.v1.SupervisionService.StateReasons:input_type -> lianhu.reporting.v1.StateReasonsRequest
-	4,  // 13: lianhu.reporting.v1.SupervisionService.AcceptReasons:input_type -> lianhu.reporting.v1.AcceptReasonsRequest
-	6,  // 14: lianhu.reporting.v1.SupervisionService.OrderFiling:input_type -> lianhu.reporting.v1.OrderFilingRequest
-	8,  // 15: lianhu.reporting.v1.SupervisionService.FileAsOrdered:input_type -> lianhu.reporting.v1.FileAsOrderedRequest
-	10, // 16: lianhu.reporting.v1.SupervisionReadService.GetSupervision:input_type -> lianhu.reporting.v1.GetSupervisionRequest
-	1,  // 17: lianhu.reporting.v1.SupervisionService.AskReasons:output_type -> lianhu.reporting.v1.AskReasonsResponse
-	3,  // 18: lianhu.reporting.v1.SupervisionService.StateReasons:output_type -> lianhu.reporting.v1.StateReasonsResponse
-	5,  // 19: lianhu.reporting.v1.SupervisionService.AcceptReasons:output_type -> lianhu.reporting.v1.AcceptReasonsResponse
-	7,  // 20: lianhu.reporting.v1.SupervisionService.OrderFiling:output_type -> lianhu.reporting.v1.OrderFilingResponse
-	9,  // 21: lianhu.reporting.v1.SupervisionService.FileAsOrdered:output_type -> lianhu.reporting.v1.FileAsOrderedResponse
-	11, // 22: lianhu.reporting.v1.SupervisionReadService.GetSupervision:output_type -> lianhu.reporting.v1.GetSupervisionResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	14, // 0: lianhu.reporting.v1.AskReasonsResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 1: lianhu.reporting.v1.AskReasonsResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
+	14, // 2: lianhu.reporting.v1.StateReasonsResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 3: lianhu.reporting.v1.StateReasonsResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
+	14, // 4: lianhu.reporting.v1.AcceptReasonsResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 5: lianhu.reporting.v1.AcceptReasonsResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
+	14, // 6: lianhu.reporting.v1.OrderFilingResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 7: lianhu.reporting.v1.OrderFilingResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
+	14, // 8: lianhu.reporting.v1.WithdrawSupervisionResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 9: lianhu.reporting.v1.WithdrawSupervisionResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
+	14, // 10: lianhu.reporting.v1.FileAsOrderedResponse.standing:type_name -> lianhu.custody.v1.Standing
+	15, // 11: lianhu.reporting.v1.FileAsOrderedResponse.state:type_name -> lianhu.reporting.v1.Supervision.State
+	16, // 12: lianhu.reporting.v1.GetSupervisionResponse.supervision:type_name -> lianhu.reporting.v1.Supervision
+	0,  // 13: lianhu.reporting.v1.SupervisionService.AskReasons:input_type -> lianhu.reporting.v1.AskReasonsRequest
+	2,  // 14: lianhu.reporting.v1.SupervisionService.StateReasons:input_type -> lianhu.reporting.v1.StateReasonsRequest
+	4,  // 15: lianhu.reporting.v1.SupervisionService.AcceptReasons:input_type -> lianhu.reporting.v1.AcceptReasonsRequest
+	6,  // 16: lianhu.reporting.v1.SupervisionService.OrderFiling:input_type -> lianhu.reporting.v1.OrderFilingRequest
+	8,  // 17: lianhu.reporting.v1.SupervisionService.WithdrawSupervision:input_type -> lianhu.reporting.v1.WithdrawSupervisionRequest
+	10, // 18: lianhu.reporting.v1.SupervisionService.FileAsOrdered:input_type -> lianhu.reporting.v1.FileAsOrderedRequest
+	12, // 19: lianhu.reporting.v1.SupervisionReadService.GetSupervision:input_type -> lianhu.reporting.v1.GetSupervisionRequest
+	1,  // 20: lianhu.reporting.v1.SupervisionService.AskReasons:output_type -> lianhu.reporting.v1.AskReasonsResponse
+	3,  // 21: lianhu.reporting.v1.SupervisionService.StateReasons:output_type -> lianhu.reporting.v1.StateReasonsResponse
+	5,  // 22: lianhu.reporting.v1.SupervisionService.AcceptReasons:output_type -> lianhu.reporting.v1.AcceptReasonsResponse
+	7,  // 23: lianhu.reporting.v1.SupervisionService.OrderFiling:output_type -> lianhu.reporting.v1.OrderFilingResponse
+	9,  // 24: lianhu.reporting.v1.SupervisionService.WithdrawSupervision:output_type -> lianhu.reporting.v1.WithdrawSupervisionResponse
+	11, // 25: lianhu.reporting.v1.SupervisionService.FileAsOrdered:output_type -> lianhu.reporting.v1.FileAsOrderedResponse
+	13, // 26: lianhu.reporting.v1.SupervisionReadService.GetSupervision:output_type -> lianhu.reporting.v1.GetSupervisionResponse
+	20, // [20:27] is the sub-list for method output_type
+	13, // [13:20] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_supervision_service_proto_init() }
@@ -962,7 +1117,7 @@ func file_lianhu_reporting_v1_supervision_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_supervision_service_proto_rawDesc), len(file_lianhu_reporting_v1_supervision_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	SupervisionService_AskReasons_FullMethodName    = "/lianhu.reporting.v1.SupervisionService/AskReasons"
-	SupervisionService_StateReasons_FullMethodName  = "/lianhu.reporting.v1.SupervisionService/StateReasons"
-	SupervisionService_AcceptReasons_FullMethodName = "/lianhu.reporting.v1.SupervisionService/AcceptReasons"
-	SupervisionService_OrderFiling_FullMethodName   = "/lianhu.reporting.v1.SupervisionService/OrderFiling"
-	SupervisionService_FileAsOrdered_FullMethodName = "/lianhu.reporting.v1.SupervisionService/FileAsOrdered"
+	SupervisionService_AskReasons_FullMethodName          = "/lianhu.reporting.v1.SupervisionService/AskReasons"
+	SupervisionService_StateReasons_FullMethodName        = "/lianhu.reporting.v1.SupervisionService/StateReasons"
+	SupervisionService_AcceptReasons_FullMethodName       = "/lianhu.reporting.v1.SupervisionService/AcceptReasons"
+	SupervisionService_OrderFiling_FullMethodName         = "/lianhu.reporting.v1.SupervisionService/OrderFiling"
+	SupervisionService_WithdrawSupervision_FullMethodName = "/lianhu.reporting.v1.SupervisionService/WithdrawSupervision"
+	SupervisionService_FileAsOrdered_FullMethodName       = "/lianhu.reporting.v1.SupervisionService/FileAsOrdered"
 )
 
 // SupervisionServiceClient is the client API for SupervisionService service.
@@ -46,6 +47,10 @@ type SupervisionServiceClient interface {
 	// OrderFiling tells police to file, because their reasons fail or did not come in time (通知立案). Callable by: procuratorate; by an officer. Custody:
 	// the police unit that decided holds it. Clock: filing.order. Errors: OFFICER_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	OrderFiling(ctx context.Context, in *OrderFilingRequest, opts ...grpc.CallOption) (*OrderFilingResponse, error)
+	// WithdrawSupervision ends a supervision that the procuratorate does not pursue, for example because it asked about the wrong filing (撤销立案监督).
+	// Callable by: procuratorate; by an officer; purpose LEGAL_SUPERVISION. Custody: nobody's any more. Clock: none. Errors: OFFICER_REQUIRED,
+	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	WithdrawSupervision(ctx context.Context, in *WithdrawSupervisionRequest, opts ...grpc.CallOption) (*WithdrawSupervisionResponse, error)
 	// FileAsOrdered files the case the procuratorate told police to file (执行通知立案). The filing's decision is replaced, and the one before stays
 	// readable. Callable by: station, police; as holder or offered unit; by an officer. Custody: the supervision is nobody's any more; the filing is
 	// held by the caller until the reporter is answered anew. Clock: report.feedback, on the filing. Errors: OFFICER_REQUIRED, UNDER_WAY (another review
@@ -101,6 +106,16 @@ func (c *supervisionServiceClient) OrderFiling(ctx context.Context, in *OrderFil
 	return out, nil
 }
 
+func (c *supervisionServiceClient) WithdrawSupervision(ctx context.Context, in *WithdrawSupervisionRequest, opts ...grpc.CallOption) (*WithdrawSupervisionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawSupervisionResponse)
+	err := c.cc.Invoke(ctx, SupervisionService_WithdrawSupervision_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *supervisionServiceClient) FileAsOrdered(ctx context.Context, in *FileAsOrderedRequest, opts ...grpc.CallOption) (*FileAsOrderedResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FileAsOrderedResponse)
@@ -131,6 +146,10 @@ type SupervisionServiceServer interface {
 	// OrderFiling tells police to file, because their reasons fail or did not come in time (通知立案). Callable by: procuratorate; by an officer. Custody:
 	// the police unit that decided holds it. Clock: filing.order. Errors: OFFICER_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	OrderFiling(context.Context, *OrderFilingRequest) (*OrderFilingResponse, error)
+	// WithdrawSupervision ends a supervision that the procuratorate does not pursue, for example because it asked about the wrong filing (撤销立案监督).
+	// Callable by: procuratorate; by an officer; purpose LEGAL_SUPERVISION. Custody: nobody's any more. Clock: none. Errors: OFFICER_REQUIRED,
+	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	WithdrawSupervision(context.Context, *WithdrawSupervisionRequest) (*WithdrawSupervisionResponse, error)
 	// FileAsOrdered files the case the procuratorate told police to file (执行通知立案). The filing's decision is replaced, and the one before stays
 	// readable. Callable by: station, police; as holder or offered unit; by an officer. Custody: the supervision is nobody's any more; the filing is
 	// held by the caller until the reporter is answered anew. Clock: report.feedback, on the filing. Errors: OFFICER_REQUIRED, UNDER_WAY (another review
@@ -157,6 +176,9 @@ func (UnimplementedSupervisionServiceServer) AcceptReasons(context.Context, *Acc
 }
 func (UnimplementedSupervisionServiceServer) OrderFiling(context.Context, *OrderFilingRequest) (*OrderFilingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OrderFiling not implemented")
+}
+func (UnimplementedSupervisionServiceServer) WithdrawSupervision(context.Context, *WithdrawSupervisionRequest) (*WithdrawSupervisionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawSupervision not implemented")
 }
 func (UnimplementedSupervisionServiceServer) FileAsOrdered(context.Context, *FileAsOrderedRequest) (*FileAsOrderedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FileAsOrdered not implemented")
@@ -254,6 +276,24 @@ func _SupervisionService_OrderFiling_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SupervisionService_WithdrawSupervision_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawSupervisionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SupervisionServiceServer).WithdrawSupervision(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SupervisionService_WithdrawSupervision_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SupervisionServiceServer).WithdrawSupervision(ctx, req.(*WithdrawSupervisionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SupervisionService_FileAsOrdered_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FileAsOrderedRequest)
 	if err := dec(in); err != nil {
@@ -294,6 +334,10 @@ var SupervisionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "OrderFiling",
 			Handler:    _SupervisionService_OrderFiling_Handler,
+		},
+		{
+			MethodName: "WithdrawSupervision",
+			Handler:    _SupervisionService_WithdrawSupervision_Handler,
 		},
 		{
 			MethodName: "FileAsOrdered",

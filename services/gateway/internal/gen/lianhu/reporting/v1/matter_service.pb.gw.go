@@ -81,6 +81,51 @@ func local_request_MatterService_IdentifyChild_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
+func request_MatterService_DescribeChild_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.MatterServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReportingv1.DescribeChildRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["provisional_child_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "provisional_child_id")
+	}
+	protoReq.ProvisionalChildId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "provisional_child_id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.DescribeChild(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_MatterService_DescribeChild_0(ctx context.Context, marshaler runtime.Marshaler, server extReportingv1.MatterServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReportingv1.DescribeChildRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["provisional_child_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "provisional_child_id")
+	}
+	protoReq.ProvisionalChildId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "provisional_child_id", err)
+	}
+	msg, err := server.DescribeChild(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_MatterService_AddChild_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.MatterServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq extReportingv1.AddChildRequest
@@ -422,6 +467,26 @@ func RegisterMatterServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_MatterService_IdentifyChild_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_MatterService_DescribeChild_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.reporting.v1.MatterService/DescribeChild", runtime.WithHTTPPathPattern("/v1/reporting/provisionalChildren/{provisional_child_id}:describe"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_MatterService_DescribeChild_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_MatterService_DescribeChild_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_MatterService_AddChild_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -619,6 +684,23 @@ func RegisterMatterServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_MatterService_IdentifyChild_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_MatterService_DescribeChild_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.reporting.v1.MatterService/DescribeChild", runtime.WithHTTPPathPattern("/v1/reporting/provisionalChildren/{provisional_child_id}:describe"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_MatterService_DescribeChild_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_MatterService_DescribeChild_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_MatterService_AddChild_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -743,6 +825,7 @@ func RegisterMatterServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 
 var (
 	pattern_MatterService_IdentifyChild_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "provisionalChildren", "provisional_child_id"}, "identify"))
+	pattern_MatterService_DescribeChild_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "provisionalChildren", "provisional_child_id"}, "describe"))
 	pattern_MatterService_AddChild_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "reports", "report_id"}, "addChild"))
 	pattern_MatterService_CorrectReport_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "reports", "report_id"}, "correct"))
 	pattern_MatterService_StrikeSituation_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "reports", "report_id"}, "strikeSituation"))
@@ -754,6 +837,7 @@ var (
 
 var (
 	forward_MatterService_IdentifyChild_0   = runtime.ForwardResponseMessage
+	forward_MatterService_DescribeChild_0   = runtime.ForwardResponseMessage
 	forward_MatterService_AddChild_0        = runtime.ForwardResponseMessage
 	forward_MatterService_CorrectReport_0   = runtime.ForwardResponseMessage
 	forward_MatterService_StrikeSituation_0 = runtime.ForwardResponseMessage

@@ -306,6 +306,51 @@ func local_request_ResponseService_DeclinePlacement_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
+func request_ResponseService_WithdrawPlacement_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.ResponseServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReportingv1.WithdrawPlacementRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["placement_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "placement_id")
+	}
+	protoReq.PlacementId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "placement_id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.WithdrawPlacement(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_ResponseService_WithdrawPlacement_0(ctx context.Context, marshaler runtime.Marshaler, server extReportingv1.ResponseServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReportingv1.WithdrawPlacementRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["placement_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "placement_id")
+	}
+	protoReq.PlacementId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "placement_id", err)
+	}
+	msg, err := server.WithdrawPlacement(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_ResponseService_EndPlacement_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.ResponseServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq extReportingv1.EndPlacementRequest
@@ -555,6 +600,26 @@ func RegisterResponseServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		}
 		forward_ResponseService_DeclinePlacement_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_ResponseService_WithdrawPlacement_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.reporting.v1.ResponseService/WithdrawPlacement", runtime.WithHTTPPathPattern("/v1/reporting/placements/{placement_id}:withdraw"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_ResponseService_WithdrawPlacement_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ResponseService_WithdrawPlacement_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_ResponseService_EndPlacement_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -767,6 +832,23 @@ func RegisterResponseServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_ResponseService_DeclinePlacement_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_ResponseService_WithdrawPlacement_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.reporting.v1.ResponseService/WithdrawPlacement", runtime.WithHTTPPathPattern("/v1/reporting/placements/{placement_id}:withdraw"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_ResponseService_WithdrawPlacement_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ResponseService_WithdrawPlacement_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_ResponseService_EndPlacement_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -788,23 +870,25 @@ func RegisterResponseServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 }
 
 var (
-	pattern_ResponseService_StartSearch_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "reports", "report_id"}, "startSearch"))
-	pattern_ResponseService_RecordSearch_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "searches", "search_id"}, "record"))
-	pattern_ResponseService_EndSearch_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "searches", "search_id"}, "end"))
-	pattern_ResponseService_RequestPlacement_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "reports", "report_id"}, "requestPlacement"))
-	pattern_ResponseService_AcceptPlacement_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "placements", "placement_id"}, "accept"))
-	pattern_ResponseService_DeclinePlacement_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "placements", "placement_id"}, "decline"))
-	pattern_ResponseService_EndPlacement_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "placements", "placement_id"}, "end"))
+	pattern_ResponseService_StartSearch_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "reports", "report_id"}, "startSearch"))
+	pattern_ResponseService_RecordSearch_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "searches", "search_id"}, "record"))
+	pattern_ResponseService_EndSearch_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "searches", "search_id"}, "end"))
+	pattern_ResponseService_RequestPlacement_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "reports", "report_id"}, "requestPlacement"))
+	pattern_ResponseService_AcceptPlacement_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "placements", "placement_id"}, "accept"))
+	pattern_ResponseService_DeclinePlacement_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "placements", "placement_id"}, "decline"))
+	pattern_ResponseService_WithdrawPlacement_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "placements", "placement_id"}, "withdraw"))
+	pattern_ResponseService_EndPlacement_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "placements", "placement_id"}, "end"))
 )
 
 var (
-	forward_ResponseService_StartSearch_0      = runtime.ForwardResponseMessage
-	forward_ResponseService_RecordSearch_0     = runtime.ForwardResponseMessage
-	forward_ResponseService_EndSearch_0        = runtime.ForwardResponseMessage
-	forward_ResponseService_RequestPlacement_0 = runtime.ForwardResponseMessage
-	forward_ResponseService_AcceptPlacement_0  = runtime.ForwardResponseMessage
-	forward_ResponseService_DeclinePlacement_0 = runtime.ForwardResponseMessage
-	forward_ResponseService_EndPlacement_0     = runtime.ForwardResponseMessage
+	forward_ResponseService_StartSearch_0       = runtime.ForwardResponseMessage
+	forward_ResponseService_RecordSearch_0      = runtime.ForwardResponseMessage
+	forward_ResponseService_EndSearch_0         = runtime.ForwardResponseMessage
+	forward_ResponseService_RequestPlacement_0  = runtime.ForwardResponseMessage
+	forward_ResponseService_AcceptPlacement_0   = runtime.ForwardResponseMessage
+	forward_ResponseService_DeclinePlacement_0  = runtime.ForwardResponseMessage
+	forward_ResponseService_WithdrawPlacement_0 = runtime.ForwardResponseMessage
+	forward_ResponseService_EndPlacement_0      = runtime.ForwardResponseMessage
 )
 
 // RegisterResponseReadServiceHandlerFromEndpoint is same as RegisterResponseReadServiceHandler but

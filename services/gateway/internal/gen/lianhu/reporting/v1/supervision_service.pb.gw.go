@@ -216,6 +216,51 @@ func local_request_SupervisionService_OrderFiling_0(ctx context.Context, marshal
 	return msg, metadata, err
 }
 
+func request_SupervisionService_WithdrawSupervision_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.SupervisionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReportingv1.WithdrawSupervisionRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["supervision_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "supervision_id")
+	}
+	protoReq.SupervisionId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "supervision_id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.WithdrawSupervision(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_SupervisionService_WithdrawSupervision_0(ctx context.Context, marshaler runtime.Marshaler, server extReportingv1.SupervisionServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReportingv1.WithdrawSupervisionRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["supervision_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "supervision_id")
+	}
+	protoReq.SupervisionId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "supervision_id", err)
+	}
+	msg, err := server.WithdrawSupervision(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_SupervisionService_FileAsOrdered_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.SupervisionServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq extReportingv1.FileAsOrderedRequest
@@ -386,6 +431,26 @@ func RegisterSupervisionServiceHandlerServer(ctx context.Context, mux *runtime.S
 		}
 		forward_SupervisionService_OrderFiling_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_SupervisionService_WithdrawSupervision_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.reporting.v1.SupervisionService/WithdrawSupervision", runtime.WithHTTPPathPattern("/v1/reporting/supervisions/{supervision_id}:withdraw"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_SupervisionService_WithdrawSupervision_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_SupervisionService_WithdrawSupervision_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_SupervisionService_FileAsOrdered_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -544,6 +609,23 @@ func RegisterSupervisionServiceHandlerClient(ctx context.Context, mux *runtime.S
 		}
 		forward_SupervisionService_OrderFiling_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_SupervisionService_WithdrawSupervision_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.reporting.v1.SupervisionService/WithdrawSupervision", runtime.WithHTTPPathPattern("/v1/reporting/supervisions/{supervision_id}:withdraw"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_SupervisionService_WithdrawSupervision_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_SupervisionService_WithdrawSupervision_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_SupervisionService_FileAsOrdered_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -565,19 +647,21 @@ func RegisterSupervisionServiceHandlerClient(ctx context.Context, mux *runtime.S
 }
 
 var (
-	pattern_SupervisionService_AskReasons_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "filings", "filing_id"}, "askReasons"))
-	pattern_SupervisionService_StateReasons_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "stateReasons"))
-	pattern_SupervisionService_AcceptReasons_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "acceptReasons"))
-	pattern_SupervisionService_OrderFiling_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "orderFiling"))
-	pattern_SupervisionService_FileAsOrdered_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "file"))
+	pattern_SupervisionService_AskReasons_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "filings", "filing_id"}, "askReasons"))
+	pattern_SupervisionService_StateReasons_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "stateReasons"))
+	pattern_SupervisionService_AcceptReasons_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "acceptReasons"))
+	pattern_SupervisionService_OrderFiling_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "orderFiling"))
+	pattern_SupervisionService_WithdrawSupervision_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "withdraw"))
+	pattern_SupervisionService_FileAsOrdered_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "reporting", "supervisions", "supervision_id"}, "file"))
 )
 
 var (
-	forward_SupervisionService_AskReasons_0    = runtime.ForwardResponseMessage
-	forward_SupervisionService_StateReasons_0  = runtime.ForwardResponseMessage
-	forward_SupervisionService_AcceptReasons_0 = runtime.ForwardResponseMessage
-	forward_SupervisionService_OrderFiling_0   = runtime.ForwardResponseMessage
-	forward_SupervisionService_FileAsOrdered_0 = runtime.ForwardResponseMessage
+	forward_SupervisionService_AskReasons_0          = runtime.ForwardResponseMessage
+	forward_SupervisionService_StateReasons_0        = runtime.ForwardResponseMessage
+	forward_SupervisionService_AcceptReasons_0       = runtime.ForwardResponseMessage
+	forward_SupervisionService_OrderFiling_0         = runtime.ForwardResponseMessage
+	forward_SupervisionService_WithdrawSupervision_0 = runtime.ForwardResponseMessage
+	forward_SupervisionService_FileAsOrdered_0       = runtime.ForwardResponseMessage
 )
 
 // RegisterSupervisionReadServiceHandlerFromEndpoint is same as RegisterSupervisionReadServiceHandler but
