@@ -403,10 +403,10 @@ const (
 //
 // FilingReadService reads filings. What a caller may not see is NOT_FOUND, in the same words as what is not there. Custody and clocks: none.
 type FilingReadServiceClient interface {
-	// GetFiling reads a filing with its reasons. Callable by: station, police as holder, involved or territorial unit; procuratorate as
-	// supervisor (policy R3.7). Errors: NOT_FOUND.
+	// GetFiling reads a filing with its reasons. Callable by: station, police as holder, offered unit, involved or territorial unit; procuratorate as
+	// supervisor (policy R3.7); lead as holder of an overdue one, without what it tells. Errors: NOT_FOUND.
 	GetFiling(ctx context.Context, in *GetFilingRequest, opts ...grpc.CallOption) (*GetFilingResponse, error)
-	// ListFilings lists the filings the caller may read, newest first. Callable by: station, police, procuratorate. Errors: PAGE_TOKEN_INVALID,
+	// ListFilings lists the filings the caller may read, newest first. Callable by: station, police, procuratorate, lead. Errors: PAGE_TOKEN_INVALID,
 	// DIVISION_UNKNOWN.
 	ListFilings(ctx context.Context, in *ListFilingsRequest, opts ...grpc.CallOption) (*ListFilingsResponse, error)
 }
@@ -445,10 +445,10 @@ func (c *filingReadServiceClient) ListFilings(ctx context.Context, in *ListFilin
 //
 // FilingReadService reads filings. What a caller may not see is NOT_FOUND, in the same words as what is not there. Custody and clocks: none.
 type FilingReadServiceServer interface {
-	// GetFiling reads a filing with its reasons. Callable by: station, police as holder, involved or territorial unit; procuratorate as
-	// supervisor (policy R3.7). Errors: NOT_FOUND.
+	// GetFiling reads a filing with its reasons. Callable by: station, police as holder, offered unit, involved or territorial unit; procuratorate as
+	// supervisor (policy R3.7); lead as holder of an overdue one, without what it tells. Errors: NOT_FOUND.
 	GetFiling(context.Context, *GetFilingRequest) (*GetFilingResponse, error)
-	// ListFilings lists the filings the caller may read, newest first. Callable by: station, police, procuratorate. Errors: PAGE_TOKEN_INVALID,
+	// ListFilings lists the filings the caller may read, newest first. Callable by: station, police, procuratorate, lead. Errors: PAGE_TOKEN_INVALID,
 	// DIVISION_UNKNOWN.
 	ListFilings(context.Context, *ListFilingsRequest) (*ListFilingsResponse, error)
 	mustEmbedUnimplementedFilingReadServiceServer()

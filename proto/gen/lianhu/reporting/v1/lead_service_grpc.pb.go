@@ -33,7 +33,7 @@ type LeadServiceClient interface {
 	// purpose UNIT_ASSESSMENT. Custody: the lead office keeps holding; the unit named is offered the item and acts on it by its own verbs. Clock:
 	// lead.resolve, from now. Errors: UNIT_INVALID, FIELD_INVALID (of kind), STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH. Source: policy R0.
 	DirectItem(ctx context.Context, in *DirectItemRequest, opts ...grpc.CallOption) (*DirectItemResponse, error)
-	// DeclineItem says that the caller cannot take over a search or a filing it is offered (退回督办). Callable by: station; as offered unit; purpose
+	// DeclineItem says that the caller cannot take over a search or a filing it is offered (退回督办). Callable by: station, police; as offered unit; purpose
 	// EMERGENCY_RESPONSE. The bureau is the last police unit and cannot decline; what the procuratorate asked is answered with reasons, not declined;
 	// a report is declined with DeclineTransfer. Custody: the holder stays. Clock: unchanged. Errors: BUREAU_CANNOT_DECLINE, FIELD_INVALID (of kind),
 	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
@@ -78,7 +78,7 @@ type LeadServiceServer interface {
 	// purpose UNIT_ASSESSMENT. Custody: the lead office keeps holding; the unit named is offered the item and acts on it by its own verbs. Clock:
 	// lead.resolve, from now. Errors: UNIT_INVALID, FIELD_INVALID (of kind), STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH. Source: policy R0.
 	DirectItem(context.Context, *DirectItemRequest) (*DirectItemResponse, error)
-	// DeclineItem says that the caller cannot take over a search or a filing it is offered (退回督办). Callable by: station; as offered unit; purpose
+	// DeclineItem says that the caller cannot take over a search or a filing it is offered (退回督办). Callable by: station, police; as offered unit; purpose
 	// EMERGENCY_RESPONSE. The bureau is the last police unit and cannot decline; what the procuratorate asked is answered with reasons, not declined;
 	// a report is declined with DeclineTransfer. Custody: the holder stays. Clock: unchanged. Errors: BUREAU_CANNOT_DECLINE, FIELD_INVALID (of kind),
 	// STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.

@@ -450,8 +450,8 @@ const (
 // ResponseReadService reads searches and placements. What a caller may not see is NOT_FOUND, in the same words as what is not
 // there. Custody and clocks: none.
 type ResponseReadServiceClient interface {
-	// GetSearch reads a search. Callable by: station, police as holder, involved or territorial unit; procuratorate as supervisor; the suite's
-	// services. Errors: NOT_FOUND.
+	// GetSearch reads a search. Callable by: station, police as holder, offered unit, involved or territorial unit; procuratorate as supervisor; lead as
+	// holder of an overdue one, without what it tells; the suite's services. Errors: NOT_FOUND.
 	GetSearch(ctx context.Context, in *GetSearchRequest, opts ...grpc.CallOption) (*GetSearchResponse, error)
 	// GetPlacement reads a placement with the child it is about. Callable by: civil_affairs as offered unit or holder, or involved; station, police
 	// as holder, involved or territorial unit; procuratorate as supervisor; the suite's services. Errors: NOT_FOUND.
@@ -493,8 +493,8 @@ func (c *responseReadServiceClient) GetPlacement(ctx context.Context, in *GetPla
 // ResponseReadService reads searches and placements. What a caller may not see is NOT_FOUND, in the same words as what is not
 // there. Custody and clocks: none.
 type ResponseReadServiceServer interface {
-	// GetSearch reads a search. Callable by: station, police as holder, involved or territorial unit; procuratorate as supervisor; the suite's
-	// services. Errors: NOT_FOUND.
+	// GetSearch reads a search. Callable by: station, police as holder, offered unit, involved or territorial unit; procuratorate as supervisor; lead as
+	// holder of an overdue one, without what it tells; the suite's services. Errors: NOT_FOUND.
 	GetSearch(context.Context, *GetSearchRequest) (*GetSearchResponse, error)
 	// GetPlacement reads a placement with the child it is about. Callable by: civil_affairs as offered unit or holder, or involved; station, police
 	// as holder, involved or territorial unit; procuratorate as supervisor; the suite's services. Errors: NOT_FOUND.

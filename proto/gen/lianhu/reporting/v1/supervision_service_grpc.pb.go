@@ -359,8 +359,8 @@ const (
 // SupervisionReadService reads supervisions. What a caller may not see is NOT_FOUND, in the same words as what is not there. Custody and clocks:
 // none.
 type SupervisionReadServiceClient interface {
-	// GetSupervision reads a supervision. Callable by: procuratorate as supervisor; station, police as holder, involved or territorial unit. Errors:
-	// NOT_FOUND.
+	// GetSupervision reads a supervision. Callable by: procuratorate as supervisor; station, police as holder, offered unit, involved or territorial
+	// unit; lead as holder of an overdue one, without what it tells. Errors: NOT_FOUND.
 	GetSupervision(ctx context.Context, in *GetSupervisionRequest, opts ...grpc.CallOption) (*GetSupervisionResponse, error)
 }
 
@@ -389,8 +389,8 @@ func (c *supervisionReadServiceClient) GetSupervision(ctx context.Context, in *G
 // SupervisionReadService reads supervisions. What a caller may not see is NOT_FOUND, in the same words as what is not there. Custody and clocks:
 // none.
 type SupervisionReadServiceServer interface {
-	// GetSupervision reads a supervision. Callable by: procuratorate as supervisor; station, police as holder, involved or territorial unit. Errors:
-	// NOT_FOUND.
+	// GetSupervision reads a supervision. Callable by: procuratorate as supervisor; station, police as holder, offered unit, involved or territorial
+	// unit; lead as holder of an overdue one, without what it tells. Errors: NOT_FOUND.
 	GetSupervision(context.Context, *GetSupervisionRequest) (*GetSupervisionResponse, error)
 	mustEmbedUnimplementedSupervisionReadServiceServer()
 }
