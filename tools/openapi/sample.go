@@ -20,6 +20,15 @@ var samples = map[string]any{
 	"noIdNumberReason": "NO_ID_NUMBER_REASON_UNSPECIFIED", "validateOnly": false, "mistakenEpoch": "2", "updateMask": "ethnicity", "pageToken": "", "offeredTo": "", "facts": object{"months_away": "7"},
 }
 
+// mended are the samples that a rule between fields asks for, by the schema of the whole.
+var mended = map[string]func(object){
+	"ReportingDescribeChildRequest": func(o object) {
+		person, _ := o["person"].(object)
+		delete(person, "idNumber")
+		person["noIdNumberReason"] = "NO_ID_NUMBER_REASON_NOT_KNOWN"
+	},
+}
+
 // sample is an invented value of a schema. What only the suite writes is left out of what is asked.
 func (d *doc) sample(schema object, name string, depth int, asked bool) any {
 	if to, ok := schema["$ref"].(string); ok {
@@ -117,6 +126,11 @@ func (d *doc) examples() {
 func (d *doc) example(holder object, asked bool) {
 	content, _ := holder["content"].(object)
 	if media, ok := content["application/json"].(object); ok {
-		media["example"] = d.sample(media["schema"].(object), "", 0, asked)
+		schema := media["schema"].(object)
+		sample := d.sample(schema, "", 0, asked)
+		if mend := mended[strings.TrimPrefix(fmt.Sprint(schema["$ref"]), refPrefix)]; mend != nil {
+			mend(sample.(object))
+		}
+		media["example"] = sample
 	}
 }
