@@ -268,7 +268,7 @@ func TestAllowed(t *testing.T) {
 		t.Errorf("the lead office assigns by its own rule too: %+v", got)
 	}
 	read := d.Allowed([]string{"station"}, "report.read")[0]
-	if read.Write || read.Related() || read.Related(RelationOffered) || !read.Related(RelationOffered, RelationHolder) {
+	if read.Write || read.Related() || read.Related(RelationReporter) || !read.Related(RelationReporter, RelationHolder) || !read.Related(RelationOffered) {
 		t.Errorf("a station reads what is none of its business: %+v", read)
 	}
 	if !read.Serves(accessv1.Purpose_PURPOSE_EMERGENCY_RESPONSE) || read.Serves(accessv1.Purpose_PURPOSE_STATISTICS) {

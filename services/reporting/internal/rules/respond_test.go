@@ -143,7 +143,7 @@ func TestWhoHoldsATransferredReport(t *testing.T) {
 	step("decline", rules.Decline(d, r, rules.Actor{Unit: other}, "亦非本辖区", now), station, rules.Bureau, "report.accept", transferring)
 	before := proto.CloneOf(r)
 	refused(t, rules.Decline(d, r, rules.Actor{Unit: rules.Bureau}, "不收", now), reportingv1.Reason_REASON_BUREAU_CANNOT_DECLINE, before, r)
-	refused(t, rules.Accept(d, r, rules.Actor{Unit: station}, now), faultv1.Reason_REASON_STATE_FORBIDS, before, r)
+	refused(t, rules.Accept(d, r, rules.Actor{Unit: other}, now), faultv1.Reason_REASON_STATE_FORBIDS, before, r)
 	now = r.GetStanding().GetDeadline().AsTime()
 	step("the hour of acceptance passes", rules.ExpireReport(d, r, now), station, rules.Bureau, "report.transfer", transferring)
 	if c := clockOf(r.GetStanding(), "report.accept"); c.GetState() != custodyv1.Clock_STATE_MISSED || c.GetUnit() != station {

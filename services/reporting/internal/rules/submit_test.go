@@ -47,6 +47,9 @@ func TestSubmissionsThatCannotBeTrueAreRefused(t *testing.T) {
 			reportingv1.Reason_REASON_TIME_IN_FUTURE, "discover_time"},
 		"happens tomorrow": {func(r *reportingv1.SubmitReportRequest) { r.OccurTime = timestamppb.New(noon.Add(time.Second)) },
 			reportingv1.Reason_REASON_TIME_IN_FUTURE, "occur_time"},
+		"happens after it was found out": {func(r *reportingv1.SubmitReportRequest) {
+			r.OccurTime, r.DiscoverTime = timestamppb.New(noon.Add(-time.Minute)), timestamppb.New(noon.Add(-time.Hour))
+		}, faultv1.Reason_REASON_FIELD_INVALID, "occur_time"},
 		"school nobody knows": {func(r *reportingv1.SubmitReportRequest) { r.SchoolUnit = "org/1232041171001137XB" },
 			reportingv1.Reason_REASON_UNIT_INVALID, "school_unit"},
 	} {
@@ -88,7 +91,7 @@ func TestWhatDoesNotFitTheSituationIsFlagged(t *testing.T) {
 			r.Situations = []string{"GIRL_U14_SEXUAL"}
 		}, []reportingv1.Flag{reportingv1.Flag_FLAG_AGE_UNKNOWN, reportingv1.Flag_FLAG_SEX_UNKNOWN}},
 		"nineteen": {girl("2006-06-01", "LIVING_ALONE"), []reportingv1.Flag{reportingv1.Flag_FLAG_NOT_A_MINOR}},
-		"told a day late": {func(r *reportingv1.SubmitReportRequest) { r.DiscoverTime = timestamppb.New(noon.Add(-24 * time.Hour)) },
+		"told a day late": {func(r *reportingv1.SubmitReportRequest) { r.OccurTime, r.DiscoverTime = nil, timestamppb.New(noon.Add(-24 * time.Hour)) },
 			[]reportingv1.Flag{reportingv1.Flag_FLAG_LATE}},
 	} {
 		t.Run(name, func(t *testing.T) {
