@@ -91,7 +91,9 @@ func TestWhatDoesNotFitTheSituationIsFlagged(t *testing.T) {
 			r.Situations = []string{"GIRL_U14_SEXUAL"}
 		}, []reportingv1.Flag{reportingv1.Flag_FLAG_AGE_UNKNOWN, reportingv1.Flag_FLAG_SEX_UNKNOWN}},
 		"nineteen": {girl("2006-06-01", "LIVING_ALONE"), []reportingv1.Flag{reportingv1.Flag_FLAG_NOT_A_MINOR}},
-		"told a day late": {func(r *reportingv1.SubmitReportRequest) { r.OccurTime, r.DiscoverTime = nil, timestamppb.New(noon.Add(-24 * time.Hour)) },
+		"told a day late": {func(r *reportingv1.SubmitReportRequest) {
+			r.OccurTime, r.DiscoverTime = nil, timestamppb.New(noon.Add(-24*time.Hour))
+		},
 			[]reportingv1.Flag{reportingv1.Flag_FLAG_LATE}},
 	} {
 		t.Run(name, func(t *testing.T) {
