@@ -37,19 +37,20 @@ const (
 // ReportingReadService reads reports, bulletins, assessments and incidents. What a caller may not see is NOT_FOUND, in the
 // same words as what is not there; fields above the caller's class come back empty or as ※. Custody and clocks: none.
 type ReportingReadServiceClient interface {
-	// GetReport reads a report with the children as described and the measures it calls for. Callable by: station, police as holder, involved or
-	// territorial unit; procuratorate as supervisor; the suite's services. Errors: NOT_FOUND.
+	// GetReport reads a report with the children as described and the measures it calls for. Callable by: station, police as holder, offered unit,
+	// involved or territorial unit; procuratorate as supervisor; lead as holder of an overdue one, without what it tells; the suite's services.
+	// Errors: NOT_FOUND.
 	GetReport(ctx context.Context, in *GetReportRequest, opts ...grpc.CallOption) (*GetReportResponse, error)
-	// ListReports lists the reports the caller may read, newest first. Callable by: station, police, procuratorate, the suite's
-	// services. Errors: PAGE_TOKEN_INVALID, DIVISION_UNKNOWN.
+	// ListReports lists the reports the caller may read, newest first. Callable by: station, police, procuratorate, lead, the
+	// suite's services. Errors: PAGE_TOKEN_INVALID, DIVISION_UNKNOWN.
 	ListReports(ctx context.Context, in *ListReportsRequest, opts ...grpc.CallOption) (*ListReportsResponse, error)
-	// GetReportStatus tells a reporter what became of its report (反馈, policy R3.1), by id or receipt number. Callable by: reporter; only
-	// for reports of the caller's own unit. Errors: NOT_FOUND.
+	// GetReportStatus tells a reporter what became of its report (反馈, policy R3.1), by id or receipt number. Callable by: reporter, township,
+	// lead, service_unit; only for reports of the caller's own unit. Errors: NOT_FOUND.
 	GetReportStatus(ctx context.Context, in *GetReportStatusRequest, opts ...grpc.CallOption) (*GetReportStatusResponse, error)
-	// GetBulletin reads a bulletin with the children it is about. Callable by: township as offered unit or holder, involved; the
-	// suite's services. Errors: NOT_FOUND.
+	// GetBulletin reads a bulletin with the children it is about. Callable by: township, lead as offered unit or holder, involved; station, police
+	// as offered unit, holder, involved or territorial unit; the suite's services. Errors: NOT_FOUND.
 	GetBulletin(ctx context.Context, in *GetBulletinRequest, opts ...grpc.CallOption) (*GetBulletinResponse, error)
-	// GetAssessment reads an assessment. Callable by: township as holder or involved; the suite's services. Errors: NOT_FOUND.
+	// GetAssessment reads an assessment. Callable by: township, lead as holder, offered unit or involved; the suite's services. Errors: NOT_FOUND.
 	GetAssessment(ctx context.Context, in *GetAssessmentRequest, opts ...grpc.CallOption) (*GetAssessmentResponse, error)
 	// GetIncident reads an incident by its number. Callable by: dispatch, station, police as holder, involved or territorial unit.
 	// Errors: NOT_FOUND.
@@ -170,19 +171,20 @@ func (c *reportingReadServiceClient) GetVersion(ctx context.Context, in *GetVers
 // ReportingReadService reads reports, bulletins, assessments and incidents. What a caller may not see is NOT_FOUND, in the
 // same words as what is not there; fields above the caller's class come back empty or as ※. Custody and clocks: none.
 type ReportingReadServiceServer interface {
-	// GetReport reads a report with the children as described and the measures it calls for. Callable by: station, police as holder, involved or
-	// territorial unit; procuratorate as supervisor; the suite's services. Errors: NOT_FOUND.
+	// GetReport reads a report with the children as described and the measures it calls for. Callable by: station, police as holder, offered unit,
+	// involved or territorial unit; procuratorate as supervisor; lead as holder of an overdue one, without what it tells; the suite's services.
+	// Errors: NOT_FOUND.
 	GetReport(context.Context, *GetReportRequest) (*GetReportResponse, error)
-	// ListReports lists the reports the caller may read, newest first. Callable by: station, police, procuratorate, the suite's
-	// services. Errors: PAGE_TOKEN_INVALID, DIVISION_UNKNOWN.
+	// ListReports lists the reports the caller may read, newest first. Callable by: station, police, procuratorate, lead, the
+	// suite's services. Errors: PAGE_TOKEN_INVALID, DIVISION_UNKNOWN.
 	ListReports(context.Context, *ListReportsRequest) (*ListReportsResponse, error)
-	// GetReportStatus tells a reporter what became of its report (反馈, policy R3.1), by id or receipt number. Callable by: reporter; only
-	// for reports of the caller's own unit. Errors: NOT_FOUND.
+	// GetReportStatus tells a reporter what became of its report (反馈, policy R3.1), by id or receipt number. Callable by: reporter, township,
+	// lead, service_unit; only for reports of the caller's own unit. Errors: NOT_FOUND.
 	GetReportStatus(context.Context, *GetReportStatusRequest) (*GetReportStatusResponse, error)
-	// GetBulletin reads a bulletin with the children it is about. Callable by: township as offered unit or holder, involved; the
-	// suite's services. Errors: NOT_FOUND.
+	// GetBulletin reads a bulletin with the children it is about. Callable by: township, lead as offered unit or holder, involved; station, police
+	// as offered unit, holder, involved or territorial unit; the suite's services. Errors: NOT_FOUND.
 	GetBulletin(context.Context, *GetBulletinRequest) (*GetBulletinResponse, error)
-	// GetAssessment reads an assessment. Callable by: township as holder or involved; the suite's services. Errors: NOT_FOUND.
+	// GetAssessment reads an assessment. Callable by: township, lead as holder, offered unit or involved; the suite's services. Errors: NOT_FOUND.
 	GetAssessment(context.Context, *GetAssessmentRequest) (*GetAssessmentResponse, error)
 	// GetIncident reads an incident by its number. Callable by: dispatch, station, police as holder, involved or territorial unit.
 	// Errors: NOT_FOUND.
