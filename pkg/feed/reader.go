@@ -123,7 +123,7 @@ func (c *cursor) consider(entries []entry, found *[]*feedv1.Event) (rest bool) {
 		}
 		c.seq = e.event.GetSeq()
 		if c.wants(e) {
-			*found = append(*found, e.event)
+			*found = append(*found, e.seenBy(c.reader))
 		}
 	}
 	return false

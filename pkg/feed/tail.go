@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
@@ -18,10 +19,22 @@ const (
 	keepSize = 4096 // newest events kept in memory for all subscribers together
 )
 
-// entry is an event and who may see it. Entries are shared by all subscribers and never changed.
+// entry is an event and who may see it. Entries are shared by all subscribers and never changed. The trace of the change is kept beside the
+// event: it is for the suite's own services, and no partner receives it.
 type entry struct {
-	event    *feedv1.Event
-	audience []string
+	event       *feedv1.Event
+	traceparent string
+	audience    []string
+}
+
+// seenBy is the event as a reader receives it.
+func (e entry) seenBy(r Reader) *feedv1.Event {
+	if !r.Whole || e.traceparent == "" {
+		return e.event
+	}
+	traced := proto.CloneOf(e.event)
+	traced.Traceparent = e.traceparent
+	return traced
 }
 
 // page is a run of entries without a gap, starting right after the position asked for, and the extent of the feed at the moment
@@ -71,9 +84,9 @@ func (p *page) scan(rows pgx.Rows) error {
 	if err != nil || seq == nil {
 		return err
 	}
-	p.entries = append(p.entries, entry{audience: audience, event: &feedv1.Event{
+	p.entries = append(p.entries, entry{audience: audience, traceparent: *trace, event: &feedv1.Event{
 		Seq: *seq, Type: *kindOf, SubjectKind: *kind, SubjectId: *id, SubjectVersion: *version, MatterId: *matter,
-		Division: *division, EventTime: timestamppb.New(*at), Traceparent: *trace,
+		Division: *division, EventTime: timestamppb.New(*at),
 	}})
 	return nil
 }

@@ -37,3 +37,23 @@ func TestTheEffectOfAnEventLeadsBackToItsCause(t *testing.T) {
 		t.Error("the effect's row does not name the handler's trace")
 	}
 }
+
+// The trace of a change is for the suite: a partner who received it could join the changes of one caller.
+func TestAPartnersEventsCarryNoTrace(t *testing.T) {
+	t.Parallel()
+	s := openSource(t, feed.Limits{})
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	s.emit(t, event{trace: trace, audience: []string{"court"}})
+	for name, c := range map[string]struct {
+		reader feed.Reader
+		want   string
+	}{"a partner": {feed.Reader{Unit: "court"}, ""}, "a service": {whole, trace}} {
+		batch, err := s.server.Read(t.Context(), c.reader, &feedv1.Position{}, 0)
+		if err != nil || len(batch.GetEvents()) != 1 {
+			t.Fatalf("%s: %v, %v", name, batch, err)
+		}
+		if got := batch.GetEvents()[0].GetTraceparent(); got != c.want {
+			t.Errorf("%s receives the trace %q", name, got)
+		}
+	}
+}

@@ -330,8 +330,9 @@ func TestTheLogOfAReportDoesNotSayWhoReported(t *testing.T) {
 	}
 }
 
+// The suite's own calls are one trace; what a unit sends of its trace is not taken over, as it would tie the unit's calls together.
 // Not parallel: it installs the process's tracer provider.
-func TestACallContinuesTheTraceOfItsCaller(t *testing.T) {
+func TestACallContinuesTheTraceOfTheSuiteAlone(t *testing.T) {
 	provider := sdktrace.NewTracerProvider()
 	otel.SetTracerProvider(provider)
 	h := start(t, handlers{look: func(context.Context, *custodyv1.WorkFilter) (*custodyv1.Standing, error) {
@@ -339,8 +340,11 @@ func TestACallContinuesTheTraceOfItsCaller(t *testing.T) {
 	}}, nil)
 	const id = "0af7651916cd43dd8448eb211c80319c"
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+id+"-b7ad6b7169203331-01")
-	if r := want(t, invoke(ctx, h.as(t, station()), look, &custodyv1.WorkFilter{}), codes.Internal, "INTERNAL"); r.metadata["trace_id"] != id {
-		t.Errorf("trace id %q", r.metadata["trace_id"])
+	if r := want(t, invoke(ctx, h.as(t, identity.OfService(domain, "registry")), look, &custodyv1.WorkFilter{}), codes.Internal, "INTERNAL"); r.metadata["trace_id"] != id {
+		t.Errorf("a service's trace goes on as %q", r.metadata["trace_id"])
+	}
+	if r := want(t, invoke(ctx, h.as(t, station()), look, &custodyv1.WorkFilter{}), codes.Internal, "INTERNAL"); r.metadata["trace_id"] == id || len(r.metadata["trace_id"]) != 32 {
+		t.Errorf("a unit's trace goes on as %q", r.metadata["trace_id"])
 	}
 }
 

@@ -96,7 +96,8 @@ func New(source *identity.Source, upstreams map[string]Upstream, probes *server.
 		grpc.MaxRecvMsgSize(slack*MessageBytes), grpc.MaxSendMsgSize(MessageBytes), grpc.MaxConcurrentStreams(streamsPerConnection),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 5 * time.Minute, Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithPropagators(propagation.TraceContext{}))),
+		// Nothing is read: each call from outside begins a trace of ours. A caller's trace id would tie its calls to each other.
+		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithPropagators(propagation.NewCompositeTextMapPropagator()))),
 		grpc.UnknownServiceHandler(d.pass),
 	)
 	d.probes.Register(d.server)

@@ -228,7 +228,8 @@ type Event struct {
 	Division string `protobuf:"bytes,7,opt,name=division,proto3" json:"division,omitempty"`
 	// Business time of the change.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
-	// W3C trace context of the call that made the change; a follower links its own span to it.
+	// Empty for every partner. Between the suite's own services: the W3C trace context of the change, to which a follower links its own span.
+	// It is never a caller's own, and that of a report's arrival leads to nothing of the call that handed it in (policy R3.8).
 	Traceparent   string `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
