@@ -53,6 +53,8 @@ type Parts struct {
 	Limits server.Limits
 	// Checks for readiness beside database, schema and certificate.
 	Checks []server.Check
+	// Beside are further tasks that run until ctx is done; an error of one ends the service.
+	Beside []func(ctx context.Context) error
 	// Drain ends the service's long streams when the process stops, before running calls are waited for.
 	Drain []func()
 	// Close releases what Build opened; may be nil.
@@ -245,6 +247,9 @@ func (r *Runtime) run(ctx context.Context, spec Spec, listener net.Listener) err
 	group.Go(func() error { return sweeper.Run(ctx) })
 	for _, f := range parts.Followers {
 		group.Go(func() error { return f.Run(ctx) })
+	}
+	for _, task := range parts.Beside {
+		group.Go(func() error { return task(ctx) })
 	}
 	group.Go(func() error {
 		return clock.Run(ctx, func(ctx context.Context) (int64, error) { return r.settle(ctx, sweeper, sequencer, parts.Followers) })

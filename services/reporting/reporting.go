@@ -92,6 +92,7 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 		Followers: followers,
 		Limits:    rpc.Limits(),
 		Checks:    []server.Check{{Name: "vault", Run: vault.Ready}},
+		Beside:    []func(context.Context) error{func(ctx context.Context) error { return vault.KeepReconciled(ctx, r.Engine.DB) }},
 		Close:     vault.DB.Close,
 	}, nil
 }
@@ -119,8 +120,18 @@ func Promises(ctx context.Context, pool *pgxpool.Pool, now time.Time) ([]promise
 	return promise.Run(ctx, pool, store.Promises(store.NewTables(), now)...)
 }
 
-// VaultPromises counts what only both databases together can tell: every report has its reporter in the vault.
+// VaultPromises counts what only both databases together can tell: every report has the reporter of its accepted request in the vault, and the
+// vault keeps nobody whom no report names.
 func VaultPromises(ctx context.Context, pool, vault *pgxpool.Pool) ([]promise.Count, error) {
-	count, err := store.VaultComplete(ctx, pool, vault)
-	return []promise.Count{count}, err
+	complete, err := store.VaultComplete(ctx, pool, vault)
+	if err != nil {
+		return nil, err
+	}
+	orphans, err := store.VaultOrphans(ctx, pool, vault)
+	return []promise.Count{complete, orphans}, err
+}
+
+// AssessedMatters tells which of the matters have an assessment: their township has acknowledged the bulletin.
+func AssessedMatters(ctx context.Context, pool *pgxpool.Pool, matters []string) (map[string]bool, error) {
+	return store.AssessedMatters(ctx, pool, matters)
 }

@@ -50,6 +50,7 @@ func promises(ctx context.Context, databases map[string]urls, now time.Time) (ou
 		{"reporting", func() ([]promise.Count, error) {
 			return reporting.VaultPromises(ctx, pools["reporting"], pools["vault"])
 		}},
+		{"registry", func() ([]promise.Count, error) { return toldByBulletin(ctx, pools["registry"], pools["reporting"]) }},
 		{"referral", func() ([]promise.Count, error) { return referral.Promises(ctx, pools["referral"], now) }},
 		{"relief", func() ([]promise.Count, error) { return relief.Promises(ctx, pools["relief"], now) }},
 	} {
@@ -66,6 +67,26 @@ func promises(ctx context.Context, databases map[string]urls, now time.Time) (ou
 		return nil, postgres.Sanitize(err)
 	}
 	return append(out, acted...), nil
+}
+
+// toldByBulletin counts the children that a report's matter let into the ledger although reporting knows of no assessment in it: the township was not
+// told. Neither database alone can tell.
+func toldByBulletin(ctx context.Context, ledger, reports *pgxpool.Pool) ([]promise.Count, error) {
+	matters, err := registry.ReleasedMatters(ctx, ledger)
+	if err != nil {
+		return nil, err
+	}
+	told, err := reporting.AssessedMatters(ctx, reports, matters)
+	if err != nil {
+		return nil, err
+	}
+	count := promise.Count{Promise: promise.NoLookWithoutAReason, Name: "child.told_by_bulletin", Checked: int64(len(matters))}
+	for _, matter := range matters {
+		if !told[matter] {
+			count.Violations++
+		}
+	}
+	return []promise.Count{count}, nil
 }
 
 // advice says what to do about a database that cannot be counted.

@@ -60,6 +60,9 @@ type house struct {
 	t         *testing.T
 	database  *pgtest.DB
 	db, vault *pgxpool.Pool
+
+	vaultDatabase *pgtest.DB
+
 	engine    *command.Engine
 	tables    *store.Tables
 	district  *district.District
@@ -90,8 +93,8 @@ func newHouseIn(t *testing.T, d *district.District) *house {
 	t.Helper()
 	h := &house{district: d, t: t, now: noon, refused: refusals{slog.Default().Handler(), make(chan string, 1000)}, conns: map[string]*grpc.ClientConn{}, tables: store.NewTables(), dir: t.TempDir()}
 	must(t, func() (err error) { h.authority, err = identity.OpenAuthority(h.dir, trustDomain); return })
-	h.database, h.vault = pgtest.New(t, store.Migrations()), pgtest.Database(t, store.VaultMigrations())
-	h.db = h.database.Open(t)
+	h.database, h.vaultDatabase = pgtest.New(t, store.Migrations()), pgtest.New(t, store.VaultMigrations())
+	h.db, h.vault = h.database.Open(t), h.vaultDatabase.Open(t)
 	h.engine = &command.Engine{DB: h.db, Keys: h.keys("reporting", 7), Service: "reporting", Now: h.clock, Constraints: store.Constraints(), Repeated: store.CountRepetitions(h.db), CalendarIncomplete: d.CountedBlind}
 	events := feed.NewServer(h.db, h.engine.Keys, feed.Limits{})
 	h.sequencer = feed.NewSequencer(h.db, events.Wake)

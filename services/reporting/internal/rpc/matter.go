@@ -175,7 +175,7 @@ func (s *Matters) RaiseReport(ctx context.Context, req *reportingv1.RaiseReportR
 		if req.GetValidateOnly() {
 			return "linked", nil
 		}
-		return "linked", s.Vault.Put(ctx, report.GetStanding().GetId(), &reportingv1.ReporterRecord{
+		return "linked", s.keepReporter(ctx, c, report.GetStanding().GetId(), &reportingv1.ReporterRecord{
 			Unit: caller.Unit, System: caller.System, Officer: caller.Officer, ReceiveTime: timestamppb.New(c.Now),
 		})
 	}, func(i *reportingv1.Incident) *reportingv1.RaiseReportResponse {

@@ -117,7 +117,7 @@ func (s *Reads) GetReportStatus(ctx context.Context, req *reportingv1.GetReportS
 	if err != nil {
 		return nil, err
 	}
-	mine, err := s.Vault.Reported(ctx, report.GetStanding().GetId(), caller.Unit)
+	mine, err := s.reported(ctx, report.GetStanding().GetId(), caller.Unit)
 	if err != nil {
 		return nil, err
 	}

@@ -17,13 +17,12 @@ type Commands struct {
 	*Desk
 }
 
-// SubmitReport implements ReportingService. Nothing but the vault learns who reported: the request is known under a pseudonym
-// that only the vault's key can connect with the reporter, and the report's id follows from that pseudonym.
+// SubmitReport implements ReportingService. Nothing but the vault learns who reported, and the report's id follows from the pseudonym. What the
+// accepted request says counts.
 func (s *Commands) SubmitReport(ctx context.Context, req *reportingv1.SubmitReportRequest) (*reportingv1.SubmitReportResponse, error) {
 	caller := access.FromContext(ctx)
-	pseudonym := s.Vault.Keys.Pseudonym("submit/"+req.GetRequestId(), caller.Unit+"/"+caller.System)
-	call := command.CallFrom(ctx, req)
-	call.Caller, call.Actor, call.Class = pseudonym, command.Actor{Unit: pseudonym, Purpose: caller.Purpose}, abuseDetail
+	ctx, call, end := s.anonymous(ctx, "submit", req)
+	defer end()
 	return command.Create(ctx, s.Engine, call, s.Tables.Reports, func(c *command.Change) (*reportingv1.Report, error) {
 		if err := rules.CheckSubmission(s.District, req, c.Now); err != nil {
 			return nil, err
@@ -38,9 +37,7 @@ func (s *Commands) SubmitReport(ctx context.Context, req *reportingv1.SubmitRepo
 		if req.GetValidateOnly() {
 			return report, nil
 		}
-		// The vault comes first: a report without its reporter could not be answered. A record without its report, left by
-		// a crash right here, is found by the retry. Repeating it changes nothing.
-		return report, s.Vault.Put(ctx, report.GetStanding().GetId(), &reportingv1.ReporterRecord{
+		return report, s.keepReporter(ctx, c, report.GetStanding().GetId(), &reportingv1.ReporterRecord{
 			Unit: caller.Unit, System: caller.System, Officer: caller.Officer, Reporter: req.GetReporter(), ReceiveTime: timestamppb.New(c.Now),
 		})
 	}, func(r *reportingv1.Report) *reportingv1.SubmitReportResponse {

@@ -183,6 +183,18 @@ func (s *ResponseReads) GetPlacement(ctx context.Context, req *reportingv1.GetPl
 	if err != nil {
 		return nil, err
 	}
+	if s.see(ctx, "report.read", s.Tables.Placements.Head(placement)) != nil {
+		child = minimum(child)
+	}
 	answer := &reportingv1.GetPlacementResponse{Placement: placement, Child: child}
 	return answer, s.show(ctx, "placement.read", "placement", s.Tables.Placements.Head(placement), answer)
+}
+
+// minimum is what a unit that is asked to care for a child learns of it: who it is. School, times and earlier descriptions would tell of the report
+// and of who made it (policy R3.8).
+func minimum(child *reportingv1.ProvisionalChild) *reportingv1.ProvisionalChild {
+	return &reportingv1.ProvisionalChild{
+		Id: child.GetId(), Etag: child.GetEtag(), Version: child.GetVersion(), MatterId: child.GetMatterId(), Division: child.GetDivision(),
+		Person: child.GetPerson(), ChildId: child.GetChildId(),
+	}
 }

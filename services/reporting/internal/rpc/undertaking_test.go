@@ -118,6 +118,9 @@ func TestViolenceIsStoppedTheChildPlacedAndTheCaseFiled(t *testing.T) {
 	if err != nil || seen.GetChild().GetPerson().GetName() != "陆小舟" || seen.GetPlacement().GetText() == "" {
 		t.Errorf("civil affairs reads %v, %v", seen, err)
 	}
+	if c := seen.GetChild(); c.GetSchoolUnit() != "" || c.GetCreateTime() != nil || c.GetUpdateTime() != nil {
+		t.Errorf("whoever is asked to care for the child learns of its report: %v", c)
+	}
 	must(t, func() error {
 		_, err := h.respond(lead).AcceptPlacement(t.Context(), &reportingv1.AcceptPlacementRequest{RequestId: id(), PlacementId: placement, CareUnit: shelter})
 		return err

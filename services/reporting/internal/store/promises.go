@@ -1,12 +1,8 @@
 package store
 
 import (
-	"context"
 	"slices"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lianhu/lianhu/pkg/promise"
 )
@@ -42,22 +38,10 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 			SELECT count(*), count(*) FILTER (WHERE i.caller NOT LIKE 'reporter/%' OR a.method IS NOT NULL)
 			FROM idempotency i LEFT JOIN (SELECT DISTINCT method, request_id FROM audit WHERE unit NOT LIKE 'reporter/%') a USING (method, request_id)
 			WHERE i.method LIKE '%/SubmitReport' OR i.method LIKE '%/SupplementReport'`},
+		// What tells of a report's arrival has a trace of its own: one that other matters share came from outside and can be joined with its caller.
+		{Promise: promise.NoLookWithoutAReason, Name: "reporter.untraced", SQL: `
+			WITH traced AS (SELECT substr(traceparent, 4, 32) AS id, count(DISTINCT matter_id) AS matters FROM feed WHERE traceparent <> '' GROUP BY 1)
+			SELECT count(*), count(*) FILTER (WHERE t.matters > 1)
+			FROM feed f JOIN traced t ON t.id = substr(f.traceparent, 4, 32) WHERE f.type = 'report.submitted' AND f.traceparent <> ''`},
 	})
-}
-
-// VaultComplete compares the reports with the vault. Nothing is opened: only ids are compared.
-func VaultComplete(ctx context.Context, pool, vault *pgxpool.Pool) (promise.Count, error) {
-	count := promise.Count{Promise: promise.NoLookWithoutAReason, Name: "vault.complete"}
-	rows, err := pool.Query(ctx, "SELECT id::text FROM report")
-	if err != nil {
-		return count, err
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return count, err
-	}
-	var kept int64
-	err = vault.QueryRow(ctx, "SELECT count(*) FROM reporter WHERE report_id = ANY ($1::uuid[])", ids).Scan(&kept)
-	count.Checked, count.Violations = int64(len(ids)), int64(len(ids))-kept
-	return count, err
 }

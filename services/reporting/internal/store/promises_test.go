@@ -69,23 +69,79 @@ func violations(t *testing.T, pool *pgxpool.Pool, name string) int64 {
 
 func TestAReportWithoutItsReporterIsCounted(t *testing.T) {
 	t.Parallel()
-	owner, vault := pgtest.New(t, store.Migrations()).OpenOwner(t), pgtest.Database(t, store.VaultMigrations())
-	if _, err := owner.Exec(t.Context(), insertReport); err != nil {
+	owner, vault := pgtest.New(t, store.Migrations()).OpenOwner(t), pgtest.New(t, store.VaultMigrations())
+	app, vaultOwner := vault.Open(t), vault.OpenOwner(t)
+	exec := func(pool *pgxpool.Pool, sql string) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(what string, complete, orphans int64) {
+		t.Helper()
+		if got, err := store.VaultComplete(t.Context(), owner, app); err != nil || got.Violations != complete || got.Checked != 1 {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+		if got, err := store.VaultOrphans(t.Context(), owner, app); err != nil || got.Violations != orphans {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+	}
+	const report = "'4f0a9c21-b7d3-4c55-8a11-9a3f5be0a001'"
+	exec(owner, insertReport)
+	check("a report without a record", 1, 0)
+	exec(app, "SELECT keep_reporter("+report+", 'one', '', now(), '')")
+	exec(owner, "INSERT INTO reporter_tag VALUES ("+report+", 'two')")
+	check("a report that names a record of other content", 1, 0)
+	exec(app, "SELECT keep_reporter("+report+", 'two', '', now(), '')")
+	check("a report that names its record", 0, 0)
+	exec(vaultOwner, "UPDATE reporter SET write_time = write_time - interval '16 minutes'")
+	check("a record that no report names", 0, 1)
+	if err := (&store.Vault{DB: app}).Reconcile(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := store.VaultComplete(t.Context(), owner, vault); err != nil || got.Violations != 1 || got.Checked != 1 {
-		t.Errorf("%+v, %v", got, err)
-	}
+	check("reconciled", 0, 0)
 }
 
-// What the vault holds can be neither changed nor removed by the service.
+// What the vault holds can be neither changed nor removed by the service, but for a record that no report named within ten minutes.
 func TestTheVaultIsAppendOnly(t *testing.T) {
 	t.Parallel()
-	vault := pgtest.Database(t, store.VaultMigrations())
-	for _, sql := range []string{"UPDATE reporter SET unit_index = ''", "DELETE FROM reporter", "TRUNCATE reporter"} {
+	database := pgtest.New(t, store.VaultMigrations())
+	vault, owner := database.Open(t), database.OpenOwner(t)
+	for _, sql := range []string{
+		"UPDATE reporter SET unit_index = ''", "DELETE FROM reporter", "TRUNCATE reporter",
+		"INSERT INTO reporter (report_id, unit_index, receive_time, sealed_reporter) VALUES (gen_random_uuid(), '', now(), '')",
+	} {
 		if _, err := vault.Exec(t.Context(), sql); err == nil {
 			t.Errorf("%s was allowed", sql)
 		}
+	}
+	const named = "'4f0a9c21-b7d3-4c55-8a11-9a3f5be0a001', 'tag'"
+	removed := func() (n int64) {
+		t.Helper()
+		if err := vault.QueryRow(t.Context(), "SELECT remove_orphan("+named+")").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	exec := func(pool *pgxpool.Pool, sql string) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(vault, "SELECT keep_reporter("+named+", '', now(), '')")
+	if removed() != 0 {
+		t.Error("a record was removed whose report may be on its way")
+	}
+	exec(owner, "UPDATE reporter SET write_time = write_time - interval '1 hour'")
+	exec(vault, "SELECT keep_reporter("+named+", '', now(), '')")
+	if removed() != 0 {
+		t.Error("a record was removed that a retry has just written again")
+	}
+	exec(owner, "UPDATE reporter SET write_time = write_time - interval '1 hour'")
+	exec(vault, "SELECT accept_reporter("+named+")")
+	if removed() != 0 {
+		t.Error("an accepted record was removed")
 	}
 }
 

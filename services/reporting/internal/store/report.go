@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/lianhu/lianhu/pkg/access"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
@@ -77,4 +79,18 @@ func Involved(ctx context.Context, q row.Querier, matter, unit string) (bool, er
 	defer rows.Close()
 	found := rows.Next()
 	return found, rows.Err()
+}
+
+// AssessedMatters tells which of the matters have an assessment.
+func AssessedMatters(ctx context.Context, q row.Querier, matters []string) (map[string]bool, error) {
+	rows, err := q.Query(ctx, "SELECT DISTINCT matter_id::text FROM assessment WHERE matter_id = ANY ($1::uuid[])", matters)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	assessed := make(map[string]bool, len(found))
+	for _, matter := range found {
+		assessed[matter] = true
+	}
+	return assessed, err
 }

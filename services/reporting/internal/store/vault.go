@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lianhu/lianhu/pkg/postgres"
+	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
@@ -25,29 +26,64 @@ type Vault struct {
 
 const unitColumn = "reporter.unit"
 
-// Put keeps a record. A second record for the same report changes nothing: it is a retry's.
-func (v *Vault) Put(ctx context.Context, reportID string, record *reportingv1.ReporterRecord) error {
-	plain, err := proto.Marshal(record)
+// Put keeps a record and gives its tag, by which the report says that this one counts. The same content of the same report is kept once; another
+// content, as of a corrected retry, beside it.
+func (v *Vault) Put(ctx context.Context, reportID string, record *reportingv1.ReporterRecord) (tag []byte, err error) {
+	plain, err := marshalled(record)
 	if err != nil {
-		return fmt.Errorf("vault: marshal the record: %w", err)
+		return nil, err
+	}
+	content := proto.CloneOf(record)
+	content.ReceiveTime = nil // each attempt of one request has its own
+	told, err := marshalled(content)
+	if err != nil {
+		return nil, err
 	}
 	sealed, err := v.Keys.Seal(place(reportID), plain)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = v.DB.Exec(ctx, `INSERT INTO reporter (report_id, unit_index, receive_time, sealed_reporter) VALUES ($1::uuid, $2, $3, $4)
-		ON CONFLICT (report_id) DO NOTHING`, reportID, v.Keys.Index(unitColumn, record.GetUnit()), record.GetReceiveTime().AsTime(), sealed)
-	return sanitized(err)
+	tag = v.Keys.Digest("reporter/"+reportID, told)
+	_, err = v.DB.Exec(ctx, "SELECT keep_reporter($1::uuid, $2, $3, $4, $5)",
+		reportID, tag, v.Keys.Index(unitColumn, record.GetUnit()), record.GetReceiveTime().AsTime(), sealed)
+	return tag, sanitized(err)
 }
 
-// Reported reports whether the unit handed in the report. It compares indexes and opens nothing.
-func (v *Vault) Reported(ctx context.Context, reportID, unit string) (bool, error) {
+func marshalled(record *reportingv1.ReporterRecord) ([]byte, error) {
+	plain, err := proto.MarshalOptions{Deterministic: true}.Marshal(record)
+	if err != nil {
+		return nil, fmt.Errorf("vault: marshal the record: %w", err)
+	}
+	return plain, nil
+}
+
+// NameReporter is the statement by which a report names the vault's record that counts. Its arguments: report, tag.
+func NameReporter() string {
+	return "INSERT INTO reporter_tag (report_id, tag) VALUES ($1::uuid, $2::bytea)"
+}
+
+// Reported reports whether the unit handed in the report, by the record that its tag names. It compares indexes and opens nothing.
+func (v *Vault) Reported(ctx context.Context, reportID string, tag []byte, unit string) (bool, error) {
 	var mine bool
-	err := v.DB.QueryRow(ctx, "SELECT unit_index = $2 FROM reporter WHERE report_id = $1::uuid", reportID, v.Keys.Index(unitColumn, unit)).Scan(&mine)
+	err := v.DB.QueryRow(ctx, "SELECT unit_index = $3 FROM reporter WHERE report_id = $1::uuid AND tag = $2",
+		reportID, tag, v.Keys.Index(unitColumn, unit)).Scan(&mine)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
 	return mine, sanitized(err)
+}
+
+// ReporterTag gives the tag of the vault's record that counts for a report, nil when the report is not there.
+func ReporterTag(ctx context.Context, q row.Querier, reportID string) ([]byte, error) {
+	rows, err := q.Query(ctx, "SELECT tag FROM reporter_tag WHERE report_id = $1::uuid", reportID)
+	if err != nil {
+		return nil, err
+	}
+	tag, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]byte])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return tag, err
 }
 
 func place(reportID string) seal.Place {
