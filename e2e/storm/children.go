@@ -28,7 +28,8 @@ func children(s *Storm, a *actor) {
 				Division: p.village, Person: &personv1.Person{Name: "测试儿童", IdNumber: number}, Registration: registryv1.Registration_REGISTRATION_RURAL,
 			}}, &registryv1.RegisterChildResponse{})
 		} else {
-			read(a, village, registryv1.RegistryReadService_FindChild_FullMethodName, &registryv1.FindChildRequest{IdNumber: number}, &registryv1.FindChildResponse{})
+			// Civil affairs finds every child; a village those of its own division alone.
+			read(a, who{unit: "civil_affairs", purpose: "LEDGER_KEEPING"}, registryv1.RegistryReadService_FindChild_FullMethodName, &registryv1.FindChildRequest{IdNumber: number}, &registryv1.FindChildResponse{})
 		}
 		a.rest(20 * time.Millisecond)
 	}

@@ -21,7 +21,7 @@ type Look struct {
 	Class accessv1.DataClass
 	// Kind of subject, for example `child`.
 	Kind string
-	// Head of the subject as shown.
+	// Head of the subject as shown; empty for a look that found nothing.
 	Head row.Head
 }
 
@@ -31,17 +31,20 @@ func Read(ctx context.Context, e *command.Engine, looks ...Look) error {
 		if l.Class <= accessv1.DataClass_DATA_CLASS_INTERNAL {
 			continue
 		}
-		var matter any
-		if l.Head.MatterID != "" {
-			matter = l.Head.MatterID
-		}
 		_, err := e.DB.Exec(ctx, `
 			INSERT INTO audit (time, unit, system, officer, purpose, method, effect, class, subject_kind, subject_id, subject_version, matter_id)
 			VALUES ($1, $2, $3, $4, $5, $6, false, $7, $8, $9::uuid, $10, $11::uuid)`,
-			e.Now(), l.Actor.Unit, l.Actor.System, l.Actor.Officer, int32(l.Actor.Purpose), l.Method, int32(l.Class), l.Kind, l.Head.ID, l.Head.Version, matter)
+			e.Now(), l.Actor.Unit, l.Actor.System, l.Actor.Officer, int32(l.Actor.Purpose), l.Method, int32(l.Class), l.Kind, orNull(l.Head.ID), l.Head.Version, orNull(l.Head.MatterID))
 		if err != nil {
 			return fmt.Errorf("audit: record a look: %w", err)
 		}
 	}
 	return nil
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }

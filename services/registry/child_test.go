@@ -47,15 +47,24 @@ func (h *house) child(t *testing.T, id string) *registryv1.Child {
 	return got.GetChild()
 }
 
+// asPolice reads a record as the station that holds the report of the child.
+func (h *house) asPolice(t *testing.T, id string) *registryv1.Child {
+	t.Helper()
+	got, err := h.at(t, station).read.GetChild(responding(t), &registryv1.GetChildRequest{ChildId: id})
+	ok(t, err)
+	return got.GetChild()
+}
+
 // dump is everything a refusal must leave alone.
 func (h *house) dump(t *testing.T) map[string]int64 {
 	t.Helper()
 	counts := map[string]int64{}
 	for name, sql := range map[string]string{
 		"children":    "SELECT coalesce(sum(version), 0) FROM child",
+		"early":       "SELECT coalesce(sum(version), 0) FROM early_child",
 		"intervals":   "SELECT (SELECT coalesce(sum(version), 0) FROM guardianship) + (SELECT coalesce(sum(version), 0) FROM care_agreement)",
 		"visits":      "SELECT (SELECT coalesce(sum(version), 0) FROM visit_plan) + (SELECT count(*) FROM visit)",
-		"bindings":    "SELECT count(*) FROM binding",
+		"bindings":    "SELECT coalesce(sum(version), 0) FROM binding",
 		"custody":     "SELECT count(*) FROM custody",
 		"events":      "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM feed)",
 		"idempotency": "SELECT count(*) FROM idempotency",

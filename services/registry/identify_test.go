@@ -61,3 +61,46 @@ func TestAnUnknownChildGetsItsNumberLater(t *testing.T) {
 		t.Errorf("the next report names %s, want %s", next.GetChildId(), before.GetChildId())
 	}
 }
+
+// A number the ledger does not know, for a report whose record has another one already: the report gets a record of its own. It enters the ledger
+// with the bulletin, or at once when the township has been told.
+func TestANumberNobodyHasMakesARecordOfItsOwn(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for i, told := range []bool{false, true} {
+		wrong := h.register(t, invented(60+2*i))
+		r := h.report(t, &personv1.Person{Name: "丁小满", IdNumber: number(60 + 2*i)})
+		if told {
+			h.acknowledge(t, r)
+		}
+		before := h.binding(t, r)
+		h.identified(t, r, &personv1.Person{Name: "丁小雪", IdNumber: number(61 + 2*i)})
+		after := h.binding(t, r)
+		if before.GetChildId() != wrong || after.GetChildId() == wrong || !slices.Equal(after.GetEarlierChildIds(), []string{wrong}) {
+			t.Errorf("bound %v, before %v", after, before)
+		}
+		if c := h.asPolice(t, after.GetChildId()); c.GetPerson().GetIdNumber() != number(61+2*i) {
+			t.Errorf("the new record is %v", c)
+		}
+		if got := h.ledger(t, township); len(got) != 1+2*i {
+			t.Errorf("told %v: the ledger has %d records", told, len(got))
+		}
+	}
+	h.promises(t)
+}
+
+// What the police find out of a child before the bulletin - an age, where it lives - is what enters the ledger.
+func TestWhatIsFoundOutBeforeTheBulletinEntersTheLedger(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	r := h.report(t, unknown())
+	h.settle(t)
+	known := proto.CloneOf(unknown())
+	known.BirthDate = "2016-05-04"
+	h.identified(t, r, known)
+	h.acknowledge(t, r)
+	if c := h.child(t, h.binding(t, r).GetChildId()); c.GetPerson().GetBirthDate() != "2016-05-04" {
+		t.Errorf("the ledger has %v", c.GetPerson())
+	}
+	h.promises(t)
+}

@@ -42,6 +42,8 @@ func TestAPlantedViolationIsCounted(t *testing.T) {
 		{"child.visited_by_plan", "UPDATE child SET colour = 4 WHERE id = '" + child + "'"},
 		{"child.once_per_number", `ALTER TABLE child DROP CONSTRAINT child_id_number;
 			INSERT INTO child SELECT (jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid()))).* FROM child c WHERE id = '` + child + "'"},
+		{"child.told_early", "DELETE FROM child_release WHERE child_id = '" + p.GetChildId() + "'"},
+		{"ledger.names_no_matter", "UPDATE visit_plan SET matter_id = gen_random_uuid() WHERE id = '" + plan + "'"},
 		{"feed.versions_rise", "UPDATE feed SET subject_version = 9 WHERE subject_id = '" + plan + "' AND subject_version = 2"},
 		{"feed.dense", "DELETE FROM feed WHERE seq = 2"},
 		{"effects.once", `INSERT INTO audit (time, unit, system, officer, purpose, method, request_id, effect, class, subject_kind, subject_id)

@@ -69,3 +69,8 @@ func Migrations() fs.FS { return store.Migrations() }
 func Promises(ctx context.Context, pool *pgxpool.Pool, now time.Time) ([]promise.Count, error) {
 	return promise.Run(ctx, pool, store.Promises(store.NewTables(), now)...)
 }
+
+// ReleasedMatters gives, for each child that a report's matter let into the ledger, the id of that matter.
+func ReleasedMatters(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
+	return store.ReleasedMatters(ctx, pool)
+}

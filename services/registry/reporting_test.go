@@ -36,6 +36,7 @@ type source struct {
 	feed        *feed.Server
 	reports     sync.Map
 	assessments sync.Map
+	bulletins   sync.Map
 }
 
 func newSource(t *testing.T, h *house) *source {
@@ -104,6 +105,27 @@ func (h *house) assess(t *testing.T, r *reportingv1.GetReportResponse, colour pe
 	h.assessments.Store(a.GetStanding().GetId(), a)
 	h.say(t, "assessment", "concluded", a.GetStanding(), h.now(t))
 	return a
+}
+
+// acknowledge lets the township acknowledge the bulletin of a report, which opens the assessment of its child.
+func (h *house) acknowledge(t *testing.T, r *reportingv1.GetReportResponse) *reportingv1.Bulletin {
+	t.Helper()
+	b := &reportingv1.Bulletin{
+		Standing: &custodyv1.Standing{Id: uuid.NewString(), MatterId: r.GetReport().GetStanding().GetId()}, Division: division, Township: township,
+		State: reportingv1.Bulletin_STATE_ACKNOWLEDGED, ReportId: r.GetReport().GetStanding().GetId(),
+	}
+	h.bulletins.Store(b.GetStanding().GetId(), b)
+	h.say(t, "bulletin", "acknowledged", b.GetStanding(), h.now(t))
+	return b
+}
+
+// GetBulletin implements the contract.
+func (s *source) GetBulletin(_ context.Context, q *reportingv1.GetBulletinRequest) (*reportingv1.GetBulletinResponse, error) {
+	b, found := s.bulletins.Load(q.GetBulletinId())
+	if !found {
+		return nil, fault.NotFound()
+	}
+	return &reportingv1.GetBulletinResponse{Bulletin: b.(*reportingv1.Bulletin)}, nil
 }
 
 // GetReport implements the contract.

@@ -124,3 +124,43 @@ func TestALookIsOnRecord(t *testing.T) {
 	}
 	h.promises(t)
 }
+
+// Village and township find the children of their own division; where any other child lives is none of their business. Police and civil affairs
+// find every child. A look that found nothing is on record like one that did.
+func TestWhoFindsAChildAndThatItIsOnRecord(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	child := h.register(t, invented(1))
+	for _, c := range []struct {
+		unit  string
+		finds bool
+	}{
+		{village, true}, {township, true}, {lead, true}, {"police/320411122000", true}, {"police", true},
+		{"village/320411101204", false}, {"township/320411103000", false},
+	} {
+		ctx := keeping(t)
+		if c.unit[:6] == "police" {
+			ctx = responding(t)
+		}
+		for _, seq := range []int{1, 99} { // and one that nobody has
+			looks := func() (n int) {
+				ok(t, h.db.QueryRow(t.Context(), "SELECT count(*) FROM audit WHERE NOT effect AND unit = $1 AND method LIKE '%/FindChild'", c.unit).Scan(&n))
+				return n
+			}
+			before := looks()
+			found, err := h.at(t, c.unit).read.FindChild(ctx, &registryv1.FindChildRequest{IdNumber: number(seq)})
+			if c.finds && seq == 1 {
+				ok(t, err)
+				if found.GetChildId() != child {
+					t.Errorf("%s finds %v", c.unit, found)
+				}
+			} else {
+				refused(t, err, "NOT_FOUND")
+			}
+			if looks() != before+1 {
+				t.Errorf("%s: the look for number %d is not on record", c.unit, seq)
+			}
+		}
+	}
+	h.promises(t)
+}

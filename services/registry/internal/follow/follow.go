@@ -1,15 +1,14 @@
-// Package follow acts when reporting's feed moves: it finds or makes the ledger record of a reported child and binds it, and takes
-// over who an unknown one turns out to be, and the colour of a concluded assessment. It reads reporting as this service and writes only here.
+// Package follow acts when reporting's feed moves: it finds a reported child in the ledger, or makes a record that stays out of it, and binds
+// the report to it; takes over who an unknown one turns out to be; lets the record into the ledger when the township has acknowledged the
+// bulletin; and takes over the colour of a concluded assessment. It reads reporting as this service and writes only here.
 package follow
 
 import (
 	"context"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
-	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
@@ -17,7 +16,6 @@ import (
 	"github.com/lianhu/lianhu/pkg/row"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
-	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/registry/internal/rules"
@@ -57,8 +55,10 @@ func (f *reports) handle(ctx context.Context, ev *feedv1.Event, call command.Cal
 	switch ev.GetType() {
 	case "provisional_child.created":
 		return f.bind(ctx, ev, call)
-	case "provisional_child.identified":
+	case "provisional_child.identified", "provisional_child.corrected":
 		return f.identify(ctx, ev, call)
+	case "bulletin.acknowledged":
+		return f.release(ctx, ev, call)
 	case "assessment.concluded":
 		return f.grade(ctx, ev, call)
 	}
@@ -79,111 +79,6 @@ func (f *reports) described(ctx context.Context, report, child string) (*reporti
 	return nil, nil, fault.NotFound()
 }
 
-// bind finds a reported child in the ledger by its identity number, or makes a record, and binds the report's provisional
-// child to it. The station gets the rights that come from the matter.
-func (f *reports) bind(ctx context.Context, ev *feedv1.Event, call command.Call) error {
-	report, provisional, err := f.described(ctx, ev.GetMatterId(), ev.GetSubjectId())
-	if err != nil {
-		return err
-	}
-	// The same child comes again under another position when reporting was restored; the binding is there already.
-	_, err = row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Bindings, provisional.GetId())
-	switch {
-	case err == nil:
-		return feed.Skip
-	case !fault.Is(err, faultv1.Reason_REASON_NOT_FOUND):
-		return err
-	}
-	_, err = command.Create(ctx, f.engine, call, f.tables.Bindings, func(c *command.Change) (*registryv1.Binding, error) {
-		b := &registryv1.Binding{
-			Id: provisional.GetId(), MatterId: report.GetStanding().GetMatterId(), Division: provisional.GetDivision(),
-			ReportId: report.GetStanding().GetId(), Basis: registryv1.Binding_BASIS_ID_NUMBER,
-		}
-		child, err := f.known(ctx, provisional.GetPerson().GetIdNumber())
-		if err != nil {
-			return nil, err
-		}
-		if child == nil {
-			child = f.record(provisional, c)
-			b.Basis = registryv1.Binding_BASIS_NEW
-			if err := command.Insert(c, f.tables.Children, child, "reported", f.district.TownshipUnit(child.GetDivision())); err != nil {
-				return nil, err
-			}
-		}
-		b.ChildId = child.GetId()
-		if holder := report.GetStanding().GetHolder(); holder != "" {
-			c.Exec(store.Grant(), b.GetMatterId(), holder, c.Now)
-		}
-		c.Happened("created")
-		return b, nil
-	}, func(*registryv1.Binding) *emptypb.Empty { return &emptypb.Empty{} })
-	return err
-}
-
-// identify takes over who a reported child is. A number the ledger knows binds the report to that child, and the binding keeps whom it named
-// before; a number nobody has goes into the record that was made for the report. Matter, holder and deadlines are not touched.
-func (f *reports) identify(ctx context.Context, ev *feedv1.Event, call command.Call) error {
-	binding, err := row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Bindings, ev.GetSubjectId())
-	if err != nil {
-		return err
-	}
-	_, provisional, err := f.described(ctx, binding.GetReportId(), binding.GetId())
-	if err != nil {
-		return err
-	}
-	person := provisional.GetPerson()
-	known, err := f.known(ctx, person.GetIdNumber())
-	switch {
-	case err != nil:
-		return err
-	case known == nil:
-		_, err = command.Update(ctx, f.engine, call, f.tables.Children, binding.GetChildId(), func(c *command.Change, child *registryv1.Child) error {
-			if child.GetPerson().GetIdNumber() != "" || child.GetOrigin() != registryv1.Origin_ORIGIN_REPORTED {
-				return feed.Skip // a child of the ledger is corrected by those who keep the ledger
-			}
-			child.Person = proto.CloneOf(person)
-			rules.Derive(child, calendar.Today(c.Now))
-			c.Happened("identified", f.district.TownshipUnit(child.GetDivision()))
-			return nil
-		}, func(*registryv1.Child) *emptypb.Empty { return &emptypb.Empty{} })
-		return err
-	case known.GetId() == binding.GetChildId():
-		return feed.Skip
-	}
-	_, err = command.Update(ctx, f.engine, call, f.tables.Bindings, binding.GetId(), func(c *command.Change, b *registryv1.Binding) error {
-		b.EarlierChildIds = append(b.EarlierChildIds, b.GetChildId())
-		b.ChildId, b.Basis = known.GetId(), registryv1.Binding_BASIS_ID_NUMBER
-		c.Happened("changed")
-		return nil
-	}, func(*registryv1.Binding) *emptypb.Empty { return &emptypb.Empty{} })
-	return err
-}
-
-// known gives the ledger's child with that identity number, nil when there is none or no number.
-func (f *reports) known(ctx context.Context, number string) (*registryv1.Child, error) {
-	if number == "" {
-		return nil, nil
-	}
-	child, err := f.tables.FindByNumber(ctx, f.engine.DB, f.engine.Keys, number)
-	if fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
-		return nil, nil
-	}
-	return child, err
-}
-
-// record makes the ledger record of a child that only a report knows so far.
-func (f *reports) record(p *reportingv1.ProvisionalChild, c *command.Change) *registryv1.Child {
-	child := &registryv1.Child{
-		Id: store.ChildID(p.GetId()), MatterId: p.GetMatterId(), Division: p.GetDivision(),
-		Person: proto.Clone(p.GetPerson()).(*personv1.Person), Origin: registryv1.Origin_ORIGIN_REPORTED,
-	}
-	if p.GetSchoolUnit() != "" {
-		child.Schooling = &registryv1.Schooling{SchoolUnit: p.GetSchoolUnit()}
-	}
-	rules.Derive(child, calendar.Today(c.Now))
-	return child
-}
-
 // grade takes over the colour of an assessment: the child's, and with it when it is visited next.
 func (f *reports) grade(ctx context.Context, ev *feedv1.Event, call command.Call) error {
 	read, err := f.read.GetAssessment(ctx, &reportingv1.GetAssessmentRequest{AssessmentId: ev.GetSubjectId()})
@@ -201,17 +96,21 @@ func (f *reports) grade(ctx context.Context, ev *feedv1.Event, call command.Call
 		}
 		child.Colour, child.ColourTime, child.AssessmentId = assessment.GetColour(), ev.GetEventTime(), assessment.GetStanding().GetId()
 		c.Happened("graded", f.district.TownshipUnit(child.GetDivision()))
-		return f.plan(ctx, c, child, assessment.GetStanding().GetMatterId())
+		if township := assessment.GetTownship(); township != "" {
+			c.Exec(store.Grant(), assessment.GetStanding().GetMatterId(), township, c.Now)
+		}
+		return f.plan(ctx, c, child)
 	}, func(*registryv1.Child) *emptypb.Empty { return &emptypb.Empty{} })
 	return err
 }
 
-// plan opens the child's visit plan, or changes the one it has.
-func (f *reports) plan(ctx context.Context, c *command.Change, child *registryv1.Child, matter string) error {
+// plan opens the child's visit plan, or changes the one it has. The plan is the ledger's and names no matter: who visits the child learns
+// that it is to be visited, not from which report that came.
+func (f *reports) plan(ctx context.Context, c *command.Change, child *registryv1.Child) error {
 	id := store.PlanID(child.GetId())
 	p, err := row.Get(ctx, f.engine.DB, f.engine.Keys, f.tables.Plans, id)
 	if fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
-		return command.Insert(c, f.tables.Plans, rules.OpenPlan(f.district, id, child, matter, c.Now), rules.Opened)
+		return command.Insert(c, f.tables.Plans, rules.OpenPlan(f.district, id, child, c.Now), rules.Opened)
 	}
 	if err != nil {
 		return err

@@ -9,9 +9,11 @@ import (
 	"github.com/lianhu/lianhu/pkg/audit"
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/custody"
+	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 	"github.com/lianhu/lianhu/services/registry/internal/rules"
 	"github.com/lianhu/lianhu/services/registry/internal/store"
@@ -28,23 +30,43 @@ func (s *Service) GetChild(ctx context.Context, q *registryv1.GetChildRequest) (
 }
 
 // FindChild implements the contract. The answer is INTERNAL, yet the look is one at an identity, so it is on record whatever else the
-// caller may read of the child.
+// caller may read of the child, and also when there was nothing to find: who asks for numbers at random shows.
 func (s *Service) FindChild(ctx context.Context, q *registryv1.FindChildRequest) (*registryv1.FindChildResponse, error) {
 	if _, err := rules.CheckNumber(q.GetIdNumber(), "id_number"); err != nil {
 		return nil, err
 	}
-	c, err := s.Tables.FindByNumber(ctx, s.Engine.DB, s.Engine.Keys, q.GetIdNumber())
+	caller := access.FromContext(ctx)
+	look := audit.Look{
+		Actor: command.ActorFrom(ctx), Method: caller.Method, Class: accessv1.DataClass_DATA_CLASS_MINOR_IDENTITY, Kind: s.Tables.Children.Kind,
+	}
+	c, err := s.find(ctx, q.GetIdNumber())
+	if fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
+		if failed := audit.Read(ctx, s.Engine, look); failed != nil {
+			return nil, failed
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	look.Head = s.Tables.Children.Head(c)
+	return &registryv1.FindChildResponse{ChildId: c.GetId(), Division: c.GetDivision()}, audit.Read(ctx, s.Engine, look)
+}
+
+// find gives the child with that number if the caller may learn where it is.
+func (s *Service) find(ctx context.Context, number string) (*registryv1.Child, error) {
 	caller := access.FromContext(ctx)
-	if err := caller.See(actionFind, access.Facts{Division: c.GetDivision()}); err != nil {
+	c, err := s.Tables.FindByNumber(ctx, s.Engine.DB, s.Engine.Keys, number)
+	if err == nil {
+		return c, caller.See(actionFind, access.Facts{Division: c.GetDivision()})
+	}
+	if !fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
 		return nil, err
 	}
-	return &registryv1.FindChildResponse{ChildId: c.GetId(), Division: c.GetDivision()}, audit.Read(ctx, s.Engine, audit.Look{
-		Actor: command.ActorFrom(ctx), Method: caller.Method, Class: accessv1.DataClass_DATA_CLASS_MINOR_IDENTITY,
-		Kind: s.Tables.Children.Kind, Head: s.Tables.Children.Head(c),
-	})
+	if c, err = s.Tables.FindEarlyByNumber(ctx, s.Engine.DB, s.Engine.Keys, number); err != nil {
+		return nil, err
+	}
+	_, err = s.part(ctx, c, actionRead)
+	return c, err
 }
 
 // ListChildren implements the contract.
@@ -85,14 +107,18 @@ func (s *Service) ListChildren(ctx context.Context, q *registryv1.ListChildrenRe
 	return &registryv1.ListChildrenResponse{Children: children, NextPageToken: next}, nil
 }
 
-// GetBinding implements the contract.
+// GetBinding implements the contract. It tells of a report: the division of the child opens nothing.
 func (s *Service) GetBinding(ctx context.Context, q *registryv1.GetBindingRequest) (*registryv1.GetBindingResponse, error) {
 	b, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Bindings, q.GetBindingId())
 	if err != nil {
 		return nil, err
 	}
-	_, f, err := s.child(ctx, b.GetChildId(), actionRead)
+	involved, err := store.InMatter(ctx, s.Engine.DB, access.FromContext(ctx).Unit, b.GetMatterId())
 	if err != nil {
+		return nil, err
+	}
+	f := access.Facts{Involved: involved}
+	if err := access.FromContext(ctx).See(actionRead, f); err != nil {
 		return nil, err
 	}
 	return &registryv1.GetBindingResponse{Binding: b}, show(ctx, s, s.Tables.Bindings, f, b)

@@ -13,6 +13,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
+	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/feed"
 	"github.com/lianhu/lianhu/pkg/row"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
@@ -61,11 +62,16 @@ func (s *Service) facts(ctx context.Context, c *registryv1.Child) (access.Facts,
 	return access.Facts{Division: c.GetDivision(), Involved: involved}, err
 }
 
-// child reads a child that the caller may know of by an action; otherwise fault NOT_FOUND.
+// child reads a child that the caller may know of by an action; otherwise fault NOT_FOUND. One that only a report knows so far is in no
+// division's ledger: nothing but a part in the matter opens it.
 func (s *Service) child(ctx context.Context, id, action string) (*registryv1.Child, access.Facts, error) {
-	c, err := row.Get(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Children, id)
+	c, early, err := s.Tables.Record(ctx, s.Engine.DB, s.Engine.Keys, id)
 	if err != nil {
 		return nil, access.Facts{}, err
+	}
+	if early {
+		f, err := s.part(ctx, c, action)
+		return c, f, err
 	}
 	f, err := s.facts(ctx, c)
 	if err != nil {
@@ -74,7 +80,35 @@ func (s *Service) child(ctx context.Context, id, action string) (*registryv1.Chi
 	return c, f, access.FromContext(ctx).See(action, f)
 }
 
-// show masks messages about a child to what the caller may read and records the look at each before the answer leaves.
+// part decides on a child that only a report knows so far. Not even the suite's other services see it by its id or number: what they were asked
+// about it would tell who asked.
+func (s *Service) part(ctx context.Context, c *registryv1.Child, action string) (access.Facts, error) {
+	caller := access.FromContext(ctx)
+	f, err := s.facts(ctx, c)
+	if err != nil {
+		return f, err
+	}
+	f.Division = ""
+	if !f.Involved {
+		return f, fault.NotFound()
+	}
+	return f, caller.See(action, f)
+}
+
+// conceal takes out of a record of the ledger what would tell who has no part in the matter that the child was reported, and when.
+func conceal(caller *access.Caller, f access.Facts, m proto.Message) {
+	if f.Involved || caller.Service != "" {
+		return
+	}
+	switch m := m.(type) {
+	case *registryv1.Child:
+		m.MatterId, m.Origin, m.ColourTime, m.AssessmentId = "", registryv1.Origin_ORIGIN_UNSPECIFIED, nil, ""
+	case *registryv1.VisitPlan:
+		m.AssessmentId = ""
+	}
+}
+
+// show masks messages about a child to what the caller may read, conceals where they came from, and records the look at each before the answer leaves.
 func show[M proto.Message](ctx context.Context, s *Service, t *row.Table[M], f access.Facts, messages ...M) error {
 	caller := access.FromContext(ctx)
 	class := caller.Class(actionRead, f)
@@ -82,6 +116,7 @@ func show[M proto.Message](ctx context.Context, s *Service, t *row.Table[M], f a
 	for _, m := range messages {
 		looks = append(looks, audit.Look{Actor: command.ActorFrom(ctx), Method: caller.Method, Class: class, Kind: t.Kind, Head: t.Head(m)})
 		access.Mask(m, class)
+		conceal(caller, f, m)
 	}
 	return audit.Read(ctx, s.Engine, looks...)
 }

@@ -110,7 +110,7 @@ func TestAVisitThatDoesNotHappenGoesUpAndComesBackWithTheVisit(t *testing.T) {
 	d := load(t)
 	c := child("2016-03-04", registryv1.Registration_REGISTRATION_RURAL, 0, 0)
 	c.Id, c.Colour = "c", personv1.RiskColour_RISK_COLOUR_YELLOW
-	p := rules.OpenPlan(d, "p", c, "m", noon)
+	p := rules.OpenPlan(d, "p", c, noon)
 	var holders []string
 	for range 4 {
 		holders = append(holders, p.GetStanding().GetHolder())

@@ -46,10 +46,10 @@ func visitor(d *district.District, division string, now time.Time) string {
 	return d.TownshipUnit(division)
 }
 
-// OpenPlan makes the visit plan of a child that was assessed.
-func OpenPlan(d *district.District, id string, c *registryv1.Child, matter string, now time.Time) *registryv1.VisitPlan {
+// OpenPlan makes the visit plan of a child that was assessed. It names no matter.
+func OpenPlan(d *district.District, id string, c *registryv1.Child, now time.Time) *registryv1.VisitPlan {
 	p := &registryv1.VisitPlan{
-		Standing: &custodyv1.Standing{Id: id, MatterId: matter}, State: registryv1.VisitPlan_STATE_DUE,
+		Standing: &custodyv1.Standing{Id: id}, State: registryv1.VisitPlan_STATE_DUE,
 		Division: c.GetDivision(), ChildId: c.GetId(),
 	}
 	Grade(d, p, c, now)

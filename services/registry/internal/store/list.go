@@ -30,7 +30,7 @@ type Filter struct {
 
 // ListChildren gives at most limit children in scope that pass the filter, newest first.
 func (t *Tables) ListChildren(ctx context.Context, q Querier, keys *seal.Keys, scope access.Scope, f Filter, after *pagetoken.After, limit int) ([]*registryv1.Child, error) {
-	condition, args := scope.Where("child", true, 1)
+	condition, args := ofMatters(scope)
 	and := func(before string, value any, behind string) {
 		args = append(args, value)
 		condition += " AND " + before + "$" + strconv.Itoa(len(args)) + behind
@@ -48,6 +48,19 @@ func (t *Tables) ListChildren(ctx context.Context, q Querier, keys *seal.Keys, s
 		and("(child.birth_date IS NULL OR child.birth_date >= ", f.BornSince, "::date)")
 	}
 	return page(ctx, q, keys, t.Children, condition, args, after, limit)
+}
+
+// ofMatters is the scope as a condition on the ledger. Which matters a child has a part in stands in its bindings, not in its record.
+func ofMatters(scope access.Scope) (string, []any) {
+	matters := scope.Matters && !scope.All
+	scope.Matters = false
+	condition, args := scope.Where("child", true, 1)
+	if !matters {
+		return condition, args
+	}
+	args = append(args, scope.Unit)
+	return "(" + condition + " OR EXISTS (SELECT FROM binding b JOIN access_grant g ON g.matter_id = b.matter_id WHERE b.child_id = child.id AND g.unit = $" +
+		strconv.Itoa(len(args)) + "))", args
 }
 
 // AfterDay is the sort key of the last interval of a page: its first day, YYYY-MM-DD, and its id.

@@ -15,10 +15,10 @@ import (
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
-	"github.com/lianhu/lianhu/pkg/promise"
 	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/schema"
 	"github.com/lianhu/lianhu/pkg/seal"
+	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 )
 
@@ -36,7 +36,9 @@ func Migrations() fs.FS {
 
 // Tables of the service.
 type Tables struct {
-	Children      *row.Table[*registryv1.Child]
+	Children *row.Table[*registryv1.Child]
+	// Early are the children that only a report knows so far: no part of the ledger.
+	Early         *row.Table[*registryv1.Child]
 	Bindings      *row.Table[*registryv1.Binding]
 	Guardianships *row.Table[*registryv1.Guardianship]
 	Agreements    *row.Table[*registryv1.CareAgreement]
@@ -53,9 +55,8 @@ func NewTables() *Tables {
 			row.Column[*registryv1.Child]{Name: "birth_date", Path: "person.birth_date", Type: "date"},
 			row.Column[*registryv1.Child]{Name: "sex", Path: "person.sex"},
 			row.Column[*registryv1.Child]{Name: "colour", Path: "colour"},
-			row.Column[*registryv1.Child]{Name: "id_number_index", Type: "bytea", Value: func(m *registryv1.Child, keys *seal.Keys) any {
-				return keys.Index(idNumberColumn, m.GetPerson().GetIdNumber())
-			}},
+			row.Column[*registryv1.Child]{Name: "origin", Path: "origin"},
+			byNumber(),
 			row.Column[*registryv1.Child]{Name: "statuses", Type: "integer[]", Value: func(m *registryv1.Child, _ *seal.Keys) any {
 				codes := []int32{}
 				for _, s := range m.GetStatuses() {
@@ -66,8 +67,10 @@ func NewTables() *Tables {
 				return codes
 			}},
 		),
+		Early: row.NewTable("early_child", "early_child", byNumber()),
 		Bindings: row.NewTable("binding", "binding",
 			row.Column[*registryv1.Binding]{Name: "child_id", Path: "child_id", Type: "uuid"},
+			row.Column[*registryv1.Binding]{Name: "release_time", Path: "release_time"},
 		),
 		Guardianships: row.NewTable("guardianship", "guardianship",
 			row.Column[*registryv1.Guardianship]{Name: "child_id", Path: "child_id", Type: "uuid"},
@@ -88,6 +91,13 @@ func NewTables() *Tables {
 			row.Column[*registryv1.VisitPlan]{Name: "colour", Path: "colour"},
 		),
 	}
+}
+
+// byNumber is the blind index by which a child is found.
+func byNumber() row.Column[*registryv1.Child] {
+	return row.Column[*registryv1.Child]{Name: "id_number_index", Type: "bytea", Value: func(m *registryv1.Child, keys *seal.Keys) any {
+		return keys.Index(idNumberColumn, m.GetPerson().GetIdNumber())
+	}}
 }
 
 // lastDay is the last day on which an agreement really holds: the one agreed, or the one it ended early, but never before its
@@ -112,7 +122,11 @@ func Constraints() map[string]func() *fault.Error {
 			return fault.New(reason, message, "field", field).Field(field, message)
 		}
 	}
+	contention := func() *fault.Error {
+		return fault.New(faultv1.Reason_REASON_CONTENTION, "another report of the child was faster; repeat with the same request_id").RetryAfter(time.Second)
+	}
 	return map[string]func() *fault.Error{
+		"early_child_id_number":   contention,
 		"child_id_number":         refuse(registryv1.Reason_REASON_CHILD_EXISTS, "another record has this identity number", ""),
 		"guardianship_overlap":    refuse(registryv1.Reason_REASON_GUARDIANSHIP_OVERLAP, "overlaps another interval of the slot", "from"),
 		"guardianship_interval":   refuse(registryv1.Reason_REASON_INTERVAL_INVALID, "the last day lies before the first", "to"),
@@ -145,19 +159,6 @@ func (t *Tables) Sources() []custody.Source {
 type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-// FindByNumber gives the child with an identity number, fault NOT_FOUND when the ledger has none.
-func (t *Tables) FindByNumber(ctx context.Context, q Querier, keys *seal.Keys, number string) (*registryv1.Child, error) {
-	return row.Find(ctx, q, keys, t.Children, "WHERE child.id_number_index = $1", keys.Index(idNumberColumn, number))
-}
-
-// Involved tells whether the unit holds or held an item of a matter that this child is bound to.
-func Involved(ctx context.Context, q Querier, unit, child string) (involved bool, err error) {
-	err = q.QueryRow(ctx, `
-		SELECT EXISTS (SELECT FROM binding b JOIN access_grant g ON g.matter_id = b.matter_id WHERE b.child_id = $1::uuid AND g.unit = $2)`,
-		child, unit).Scan(&involved)
-	return involved, err
 }
 
 // Grant gives a unit the rights that come from a matter, as a statement that a command adds to its own.
@@ -205,16 +206,4 @@ func ListVisits(ctx context.Context, q Querier, keys *seal.Keys, child string, a
 		v := &registryv1.Visit{}
 		return v, proto.Unmarshal(plain, v)
 	})
-}
-
-// Promises are the queries of this service beside the runtime's.
-func Promises(t *Tables, now time.Time) []promise.Query {
-	queries := append(promise.Runtime(), promise.Items(now, t.Sources()...)...)
-	return append(queries,
-		promise.Query{Promise: promise.NoUnownedMoment, Name: "child.visited_by_plan", SQL: `
-			SELECT count(*) FILTER (WHERE colour > 0), count(*) FILTER (WHERE colour > 0 AND NOT EXISTS (SELECT FROM visit_plan p WHERE p.child_id = c.id))
-			FROM child c`},
-		promise.Query{Promise: promise.NothingLostNothingTwice, Name: "child.once_per_number", SQL: `
-			SELECT count(id_number_index), count(id_number_index) - count(DISTINCT id_number_index) FROM child`},
-	)
 }

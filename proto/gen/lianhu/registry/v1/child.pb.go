@@ -33,7 +33,8 @@ const (
 	Origin_ORIGIN_UNSPECIFIED Origin = 0
 	// A village or township registered the child (摸底排查).
 	Origin_ORIGIN_REGISTERED Origin = 1
-	// A mandatory report told of a child the ledger did not know (强制报告).
+	// A mandatory report told of a child the ledger did not know (强制报告). Such a record enters the ledger when the bulletin (通报) is
+	// acknowledged, never before.
 	Origin_ORIGIN_REPORTED Origin = 2
 )
 
@@ -748,7 +749,7 @@ const (
 	Binding_BASIS_UNSPECIFIED Binding_Basis = 0
 	// By identity number.
 	Binding_BASIS_ID_NUMBER Binding_Basis = 1
-	// The ledger did not know the child; a record was made.
+	// The ledger did not know the child; a record was made, which enters the ledger with the bulletin.
 	Binding_BASIS_NEW Binding_Basis = 2
 )
 
@@ -802,11 +803,12 @@ type Child struct {
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Version from 1, one higher with each effect.
 	Version int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
-	// Matter (事项) the record came from; empty outside any matter.
+	// Matter (事项) of a record that is not in the ledger yet; empty in every record of the ledger, which names no matter: which one told of
+	// a child stands in its Binding.
 	MatterId string `protobuf:"bytes,4,opt,name=matter_id,json=matterId,proto3" json:"matter_id,omitempty"`
 	// Division (区划) the record belongs to, 12 digits.
 	Division string `protobuf:"bytes,5,opt,name=division,proto3" json:"division,omitempty"`
-	// Business time of creation.
+	// Business time when the record entered the ledger: never when a report told of the child.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Business time of the last change.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
@@ -835,11 +837,12 @@ type Child struct {
 	Statuses []*DerivedStatus `protobuf:"bytes,20,rep,name=statuses,proto3" json:"statuses,omitempty"`
 	// Risk by the last assessment (四色管理, policy R7.5); never written by a caller.
 	Colour v1.RiskColour `protobuf:"varint,21,opt,name=colour,proto3,enum=lianhu.person.v1.RiskColour" json:"colour,omitempty"`
-	// Business time of that assessment; absent when never assessed.
+	// Business time of that assessment; absent when never assessed, and for a caller without a part in the matter.
 	ColourTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=colour_time,json=colourTime,proto3" json:"colour_time,omitempty"`
-	// Id of that assessment in the reporting area; empty when never assessed.
+	// Id of that assessment in the reporting area; empty when never assessed, and for a caller without a part in the matter.
 	AssessmentId string `protobuf:"bytes,23,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
-	// How the record came to be; never written by a caller.
+	// How the record came to be; never written by a caller. Told to the suite's services and to units with a part in a matter of the child
+	// (涉事单位): everybody else reads ORIGIN_UNSPECIFIED in every record, so that nobody learns which child was reported (policy R3.8).
 	Origin        Origin `protobuf:"varint,24,opt,name=origin,proto3,enum=lianhu.registry.v1.Origin" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1357,7 +1360,9 @@ func (x *DerivedStatus) GetFacts() map[string]string {
 	return nil
 }
 
-// Binding says which child of the ledger a provisional child of a report is (绑定). Its id is that of the provisional child.
+// Binding says which child a provisional child of a report is (绑定). Its id is that of the provisional child. It is apart from the ledger and
+// never in it: only units with a part in the matter, and the suite's services, read it. Before release_time the child it names may be a
+// record that the ledger does not show yet.
 type Binding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the binding, a UUID.
@@ -1382,8 +1387,11 @@ type Binding struct {
 	ReportId string `protobuf:"bytes,12,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
 	// Children it was bound to before the child was identified, oldest first.
 	EarlierChildIds []string `protobuf:"bytes,13,rep,name=earlier_child_ids,json=earlierChildIds,proto3" json:"earlier_child_ids,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Business time when the bulletin of the matter was acknowledged and the child became one of the ledger for village and township; absent
+	// before.
+	ReleaseTime   *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=release_time,json=releaseTime,proto3" json:"release_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Binding) Reset() {
@@ -1493,6 +1501,13 @@ func (x *Binding) GetEarlierChildIds() []string {
 	return nil
 }
 
+func (x *Binding) GetReleaseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReleaseTime
+	}
+	return nil
+}
+
 var File_lianhu_registry_v1_child_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_child_proto_rawDesc = "" +
@@ -1581,7 +1596,7 @@ const file_lianhu_registry_v1_child_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOUTCOME_APPLIES\x10\x01\x12\x1a\n" +
 	"\x16OUTCOME_DOES_NOT_APPLY\x10\x02\x12\x15\n" +
-	"\x11OUTCOME_UNDECIDED\x10\x03\"\x9d\x04\n" +
+	"\x11OUTCOME_UNDECIDED\x10\x03\"\xe2\x04\n" +
 	"\aBinding\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -1596,7 +1611,8 @@ const file_lianhu_registry_v1_child_proto_rawDesc = "" +
 	" \x01(\tB\x04\xf0\xd2%\x02R\achildId\x12=\n" +
 	"\x05basis\x18\v \x01(\x0e2!.lianhu.registry.v1.Binding.BasisB\x04\xf0\xd2%\x02R\x05basis\x12!\n" +
 	"\treport_id\x18\f \x01(\tB\x04\xf0\xd2%\x02R\breportId\x120\n" +
-	"\x11earlier_child_ids\x18\r \x03(\tB\x04\xf0\xd2%\x02R\x0fearlierChildIds\"B\n" +
+	"\x11earlier_child_ids\x18\r \x03(\tB\x04\xf0\xd2%\x02R\x0fearlierChildIds\x12C\n" +
+	"\frelease_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\vreleaseTime\"B\n" +
 	"\x05Basis\x12\x15\n" +
 	"\x11BASIS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fBASIS_ID_NUMBER\x10\x01\x12\r\n" +
@@ -1722,11 +1738,12 @@ var file_lianhu_registry_v1_child_proto_depIdxs = []int32{
 	19, // 22: lianhu.registry.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
 	19, // 23: lianhu.registry.v1.Binding.update_time:type_name -> google.protobuf.Timestamp
 	11, // 24: lianhu.registry.v1.Binding.basis:type_name -> lianhu.registry.v1.Binding.Basis
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	19, // 25: lianhu.registry.v1.Binding.release_time:type_name -> google.protobuf.Timestamp
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_registry_v1_child_proto_init() }

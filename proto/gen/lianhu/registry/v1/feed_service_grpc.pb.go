@@ -27,10 +27,11 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RegistryFeedService is the change feed of this area. Event types: child.registered,
-// child.reported, child.updated, child.graded; binding.created, binding.changed, child.identified; guardianship.recorded, guardianship.ended; care_agreement.recorded,
-// care_agreement.ended; visit_plan.opened, visit_plan.graded, visit_plan.visited, visit_plan.escalated, visit_plan.ended.
-// Escalated means that a deadline passed.
+// RegistryFeedService is the change feed of this area. Event types: child.registered, child.updated, child.graded; guardianship.recorded,
+// guardianship.ended; care_agreement.recorded, care_agreement.ended; visit_plan.opened, visit_plan.graded, visit_plan.visited, visit_plan.escalated, visit_plan.ended.
+// Escalated means that a deadline passed. Events of the ledger name no matter, and a child that a report told of is registered when the
+// bulletin is acknowledged, like any other (policy R3.8). For the suite's services alone: early_child.entered, early_child.identified;
+// binding.created, binding.changed, binding.released.
 type RegistryFeedServiceClient interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
 	// of; the suite's services, for all. Custody and clocks: none. Errors: FEED_TOKEN_INVALID, FEED_EPOCH_CHANGED,
@@ -82,10 +83,11 @@ func (c *registryFeedServiceClient) ReadFeed(ctx context.Context, in *ReadFeedRe
 // All implementations must embed UnimplementedRegistryFeedServiceServer
 // for forward compatibility.
 //
-// RegistryFeedService is the change feed of this area. Event types: child.registered,
-// child.reported, child.updated, child.graded; binding.created, binding.changed, child.identified; guardianship.recorded, guardianship.ended; care_agreement.recorded,
-// care_agreement.ended; visit_plan.opened, visit_plan.graded, visit_plan.visited, visit_plan.escalated, visit_plan.ended.
-// Escalated means that a deadline passed.
+// RegistryFeedService is the change feed of this area. Event types: child.registered, child.updated, child.graded; guardianship.recorded,
+// guardianship.ended; care_agreement.recorded, care_agreement.ended; visit_plan.opened, visit_plan.graded, visit_plan.visited, visit_plan.escalated, visit_plan.ended.
+// Escalated means that a deadline passed. Events of the ledger name no matter, and a child that a report told of is registered when the
+// bulletin is acknowledged, like any other (policy R3.8). For the suite's services alone: early_child.entered, early_child.identified;
+// binding.created, binding.changed, binding.released.
 type RegistryFeedServiceServer interface {
 	// Subscribe streams batches from a position until the caller leaves. Callable by: every_unit, for the events it is an audience
 	// of; the suite's services, for all. Custody and clocks: none. Errors: FEED_TOKEN_INVALID, FEED_EPOCH_CHANGED,

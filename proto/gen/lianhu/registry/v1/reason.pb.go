@@ -34,7 +34,8 @@ const (
 	Reason_REASON_ID_NUMBER_CONTRADICTED Reason = 2
 	// The birth date does not exist or lies in the future. Metadata: {"field":"child.person.birth_date"}.
 	Reason_REASON_BIRTH_DATE_INVALID Reason = 3
-	// Another record of the ledger has this identity number. Metadata: {}: which one is for FindChild, with its own right.
+	// Another record of the ledger has this identity number. A child that only a report knows so far is none: its registration succeeds, and
+	// the report's record becomes part of it later. Metadata: {}: which one is for FindChild, with its own right.
 	Reason_REASON_CHILD_EXISTS Reason = 4
 	// The person is eighteen or older; the ledger is of children. Metadata: {"field":"child.person.birth_date"}.
 	Reason_REASON_NOT_A_MINOR Reason = 5

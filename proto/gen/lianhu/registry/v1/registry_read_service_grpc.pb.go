@@ -39,16 +39,20 @@ const (
 // RegistryReadService reads the ledger. What a caller may not see is NOT_FOUND, in the same words as what is not there;
 // fields above the caller's class come back empty or as ※. Custody and clocks: none.
 type RegistryReadServiceClient interface {
-	// GetChild reads a ledger record. Callable by: village, township, civil_affairs as territorial unit; station, police as holder
-	// or involved; the suite's services. Errors: NOT_FOUND.
+	// GetChild reads a ledger record, or for those with a part in the matter the record of a child that is not in the ledger yet. Callable
+	// by: village, township, civil_affairs as territorial unit; station, police as holder or involved; the suite's services, of the
+	// ledger alone. Errors: NOT_FOUND, also for village and township while only a report knows of the child (policy R3.8).
 	GetChild(ctx context.Context, in *GetChildRequest, opts ...grpc.CallOption) (*GetChildResponse, error)
-	// FindChild finds a child by identity number and answers the id alone. Callable by: station, police, village, township,
-	// civil_affairs. A POST, so that the number stays out of addresses and their logs. Errors: ID_NUMBER_INVALID, NOT_FOUND.
+	// FindChild finds a child by identity number and answers where to ask, no more. Callable by: station, police, civil_affairs for every
+	// child of the ledger; village, township for those of their own division, any other being NOT_FOUND. A child that only a report knows so
+	// far is found by police with a part in the matter. Every look is on record with its purpose, one that found nothing too. A POST, so that
+	// the number stays out of addresses and their logs. Errors: ID_NUMBER_INVALID, NOT_FOUND.
 	FindChild(ctx context.Context, in *FindChildRequest, opts ...grpc.CallOption) (*FindChildResponse, error)
 	// ListChildren lists the records of a division, by id. Callable by: village, township, civil_affairs as territorial unit. Errors:
 	// DIVISION_UNKNOWN, PAGE_TOKEN_INVALID.
 	ListChildren(ctx context.Context, in *ListChildrenRequest, opts ...grpc.CallOption) (*ListChildrenResponse, error)
-	// GetBinding reads which child a provisional child is. Callable by: station, police as involved; the suite's services. Errors: NOT_FOUND.
+	// GetBinding reads which child a provisional child is. Callable by: station, police as involved in that matter; the suite's services. Not
+	// by who only keeps the ledger: a binding tells of a report. Errors: NOT_FOUND.
 	GetBinding(ctx context.Context, in *GetBindingRequest, opts ...grpc.CallOption) (*GetBindingResponse, error)
 	// ListGuardianships lists the intervals of a child, or those of one day: who was responsible (policy R6.3). Callable by: village,
 	// township, civil_affairs as territorial unit. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
@@ -198,16 +202,20 @@ func (c *registryReadServiceClient) GetVersion(ctx context.Context, in *GetVersi
 // RegistryReadService reads the ledger. What a caller may not see is NOT_FOUND, in the same words as what is not there;
 // fields above the caller's class come back empty or as ※. Custody and clocks: none.
 type RegistryReadServiceServer interface {
-	// GetChild reads a ledger record. Callable by: village, township, civil_affairs as territorial unit; station, police as holder
-	// or involved; the suite's services. Errors: NOT_FOUND.
+	// GetChild reads a ledger record, or for those with a part in the matter the record of a child that is not in the ledger yet. Callable
+	// by: village, township, civil_affairs as territorial unit; station, police as holder or involved; the suite's services, of the
+	// ledger alone. Errors: NOT_FOUND, also for village and township while only a report knows of the child (policy R3.8).
 	GetChild(context.Context, *GetChildRequest) (*GetChildResponse, error)
-	// FindChild finds a child by identity number and answers the id alone. Callable by: station, police, village, township,
-	// civil_affairs. A POST, so that the number stays out of addresses and their logs. Errors: ID_NUMBER_INVALID, NOT_FOUND.
+	// FindChild finds a child by identity number and answers where to ask, no more. Callable by: station, police, civil_affairs for every
+	// child of the ledger; village, township for those of their own division, any other being NOT_FOUND. A child that only a report knows so
+	// far is found by police with a part in the matter. Every look is on record with its purpose, one that found nothing too. A POST, so that
+	// the number stays out of addresses and their logs. Errors: ID_NUMBER_INVALID, NOT_FOUND.
 	FindChild(context.Context, *FindChildRequest) (*FindChildResponse, error)
 	// ListChildren lists the records of a division, by id. Callable by: village, township, civil_affairs as territorial unit. Errors:
 	// DIVISION_UNKNOWN, PAGE_TOKEN_INVALID.
 	ListChildren(context.Context, *ListChildrenRequest) (*ListChildrenResponse, error)
-	// GetBinding reads which child a provisional child is. Callable by: station, police as involved; the suite's services. Errors: NOT_FOUND.
+	// GetBinding reads which child a provisional child is. Callable by: station, police as involved in that matter; the suite's services. Not
+	// by who only keeps the ledger: a binding tells of a report. Errors: NOT_FOUND.
 	GetBinding(context.Context, *GetBindingRequest) (*GetBindingResponse, error)
 	// ListGuardianships lists the intervals of a child, or those of one day: who was responsible (policy R6.3). Callable by: village,
 	// township, civil_affairs as territorial unit. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.

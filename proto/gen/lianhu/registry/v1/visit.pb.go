@@ -158,7 +158,8 @@ type VisitPlan struct {
 	LastVisitTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_visit_time,json=lastVisitTime,proto3" json:"last_visit_time,omitempty"`
 	// Number of visits so far.
 	VisitCount int32 `protobuf:"varint,13,opt,name=visit_count,json=visitCount,proto3" json:"visit_count,omitempty"`
-	// Id of the assessment that set the colour last.
+	// Id of the assessment that set the colour last; empty for a caller without a part in the matter. The plan itself is the ledger's and
+	// names no matter.
 	AssessmentId  string `protobuf:"bytes,14,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -276,7 +277,7 @@ type Visit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the visit.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Matter of the visit plan; empty outside any matter.
+	// Empty: visits are of the ledger, which names no matter.
 	MatterId string `protobuf:"bytes,2,opt,name=matter_id,json=matterId,proto3" json:"matter_id,omitempty"`
 	// The child.
 	ChildId string `protobuf:"bytes,3,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
