@@ -197,7 +197,7 @@ func TestBeingGradedIsNoVisit(t *testing.T) {
 	d := load(t)
 	c := child("2016-03-04", registryv1.Registration_REGISTRATION_RURAL, 0, 0)
 	c.Id, c.Colour = "c", personv1.RiskColour_RISK_COLOUR_YELLOW
-	p := rules.OpenPlan(d, "p", c, "m", noon)
+	p := rules.OpenPlan(d, "p", c, noon)
 	s := p.GetStanding()
 	clocks.Stamp(s, 1, noon)
 	due := s.GetDeadline().AsTime()
