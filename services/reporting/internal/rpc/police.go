@@ -43,7 +43,7 @@ func (s *Police) OpenReport(ctx context.Context, req *reportingv1.OpenReportRequ
 		if req.GetValidateOnly() {
 			return report, nil
 		}
-		return report, s.Vault.Put(ctx, report.GetStanding().GetId(), &reportingv1.ReporterRecord{
+		return report, s.keepReporter(ctx, c, report.GetStanding().GetId(), &reportingv1.ReporterRecord{
 			Unit: caller.Unit, System: caller.System, Officer: caller.Officer, ReceiveTime: timestamppb.New(c.Now),
 		})
 	}, func(r *reportingv1.Report) *reportingv1.OpenReportResponse {
@@ -112,14 +112,13 @@ type Reporters struct {
 	*Desk
 }
 
-// SupplementReport implements ReporterService. Like SubmitReport it is known under a pseudonym alone.
+// SupplementReport implements ReporterService. Like SubmitReport it is known under a pseudonym alone, and has a trace of its own.
 func (s *Reporters) SupplementReport(ctx context.Context, req *reportingv1.SupplementReportRequest) (*reportingv1.SupplementReportResponse, error) {
 	caller := access.FromContext(ctx)
-	pseudonym := s.Vault.Keys.Pseudonym("supplement/"+req.GetRequestId(), caller.Unit+"/"+caller.System)
-	call := command.CallFrom(ctx, req)
-	call.Caller, call.Actor, call.Class = pseudonym, command.Actor{Unit: pseudonym, Purpose: caller.Purpose}, abuseDetail
+	ctx, call, end := s.anonymous(ctx, "supplement", req)
+	defer end()
 	return command.Update(ctx, s.Engine, call, s.Tables.Reports, req.GetReportId(), func(c *command.Change, r *reportingv1.Report) error {
-		mine, err := s.Vault.Reported(ctx, r.GetStanding().GetId(), caller.Unit)
+		mine, err := s.reported(ctx, r.GetStanding().GetId(), caller.Unit)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,6 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 		{Promise: promise.NoLookWithoutAReason, Name: "reporter.untraced", SQL: `
 			WITH traced AS (SELECT substr(traceparent, 4, 32) AS id, count(DISTINCT matter_id) AS matters FROM feed WHERE traceparent <> '' GROUP BY 1)
 			SELECT count(*), count(*) FILTER (WHERE t.matters > 1)
-			FROM feed f JOIN traced t ON t.id = substr(f.traceparent, 4, 32) WHERE f.type = 'report.submitted' AND f.traceparent <> ''`},
+			FROM feed f JOIN traced t ON t.id = substr(f.traceparent, 4, 32) WHERE f.type IN ('report.submitted', 'report.supplemented') AND f.traceparent <> ''`},
 	})
 }

@@ -1337,7 +1337,8 @@ type GetPlacementResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The placement.
 	Placement *Placement `protobuf:"bytes,1,opt,name=placement,proto3" json:"placement,omitempty"`
-	// The child as described.
+	// The child as described. Who is asked to care for it reads who it is, and neither school nor times nor earlier descriptions: they would tell of
+	// the report and of who made it (policy R3.8).
 	Child         *ProvisionalChild `protobuf:"bytes,2,opt,name=child,proto3" json:"child,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
