@@ -33,7 +33,7 @@ func (v verb) example(i held) map[string]any {
 // facts are the values that examples may name.
 func (w *watch) facts(ctx context.Context, i held) map[string]string {
 	w.t.Helper()
-	vars := map[string]string{"id": i.ID, "holder": i.Holder, "offered_to": i.OfferedTo, "elsewhere": "police/320411103000", "shelter": "org/1232041171003466XF"}
+	vars := map[string]string{"id": i.ID, "holder": i.Holder, "offered_to": i.OfferedTo, "kind": i.Kind, "elsewhere": "police/320411103000", "other_township": "township/320411103000", "shelter": "org/1232041171003466XF"}
 	if sql := w.verbs.Items[i.Kind].Facts; sql != "" {
 		for _, row := range collect(ctx, w, i.Area, sql, pgx.RowToMap, i.ID) {
 			for name, value := range row {

@@ -93,6 +93,16 @@ func (p *probe) officers(unit string) (ids []string) {
 	return ids
 }
 
+// superior of a unit, who has to agree to some of what its officers do; it is nobody's last officer.
+func (p *probe) superior(unit string) string {
+	for _, o := range p.District.OfficersOf(unit) {
+		if o.Superior && o.ActiveOn(calendar.Today(p.now)) {
+			return o.ID
+		}
+	}
+	return ""
+}
+
 // purposes for which the access table lets the unit do something, or any one where it does not, so that the refusal is told.
 func (p *probe) purposes(unit, officer, action string) []string {
 	found := map[string]bool{}

@@ -41,11 +41,23 @@ type verb struct {
 	method protoreflect.MethodDescriptor
 }
 
+// keep says which offers of an item cannot be declined: those to a unit, or all of them.
+type keep struct {
+	Unit string `yaml:"unit"`
+	Why  string `yaml:"why"`
+}
+
+// kept reports whether an offer of an item to a unit need not be declinable.
+func (t *verbTable) kept(kind, unit string) bool {
+	k, ok := t.Kept[kind]
+	return ok && (k.Unit == "" || k.Unit == unit)
+}
+
 // verbTable is verbs.yaml joined with the contract.
 type verbTable struct {
-	Kept  map[string]string `yaml:"kept"`
-	Items map[string]item   `yaml:"items"`
-	Verbs map[string]verb   `yaml:"verbs"`
+	Kept  map[string]keep `yaml:"kept"`
+	Items map[string]item `yaml:"items"`
+	Verbs map[string]verb `yaml:"verbs"`
 
 	gets map[string]protoreflect.MethodDescriptor
 }

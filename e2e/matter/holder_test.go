@@ -119,7 +119,7 @@ func (w *watch) part(ctx context.Context, i held, name, part, unit string, vars 
 	if why := w.can(ctx, i, unit, vars, func(v verb) bool { return !v.Corrects }); why != "" {
 		w.hole(name+" can do nothing that moves it on", why)
 	}
-	if why := w.can(ctx, i, unit, vars, func(v verb) bool { return v.Declines }); why != "" && part == "offered" && w.verbs.Kept[i.Kind] == "" {
+	if why := w.can(ctx, i, unit, vars, func(v verb) bool { return v.Declines }); why != "" && part == "offered" && !w.verbs.kept(i.Kind, unit) {
 		w.hole(name+" cannot decline it", why)
 	}
 }
@@ -128,6 +128,7 @@ func (w *watch) part(ctx context.Context, i held, name, part, unit string, vars 
 func (w *watch) can(ctx context.Context, i held, unit string, vars map[string]string, which func(verb) bool) string {
 	w.t.Helper()
 	refusals := []string{"of " + i.Kind}
+	vars["superior"] = w.superior(unit)
 	for _, v := range w.verbs.of(i.Kind) {
 		if !which(v) {
 			continue
