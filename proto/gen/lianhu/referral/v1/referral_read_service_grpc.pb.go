@@ -47,14 +47,14 @@ type ReferralReadServiceClient interface {
 	// ListReferrals lists the referrals the caller may read, newest first. Callable by: service_unit, township, the suite's services.
 	// Errors: PAGE_TOKEN_INVALID.
 	ListReferrals(ctx context.Context, in *ListReferralsRequest, opts ...grpc.CallOption) (*ListReferralsResponse, error)
-	// ListWork lists open cases and referrals that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
+	// ListWork lists open cases and referrals that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
 	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
 	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of a case or referral (责任流转记录). Callable by: every_unit that holds, is offered or
-	// was involved in the matter. Errors: NOT_FOUND.
+	// GetCustodyHistory lists the custody points of a case or referral (责任流转记录). Callable by: every_unit
+	// as holder or offered unit, and whoever may read the item. Errors: NOT_FOUND.
 	GetCustodyHistory(ctx context.Context, in *GetCustodyHistoryRequest, opts ...grpc.CallOption) (*GetCustodyHistoryResponse, error)
-	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
+	// GetVersion says what is running and by which district data. Callable by: every_unit, reporter, operator. Errors: none of its own.
 	GetVersion(ctx context.Context, in *GetVersionRequest, opts ...grpc.CallOption) (*GetVersionResponse, error)
 }
 
@@ -155,14 +155,14 @@ type ReferralReadServiceServer interface {
 	// ListReferrals lists the referrals the caller may read, newest first. Callable by: service_unit, township, the suite's services.
 	// Errors: PAGE_TOKEN_INVALID.
 	ListReferrals(context.Context, *ListReferralsRequest) (*ListReferralsResponse, error)
-	// ListWork lists open cases and referrals that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
+	// ListWork lists open cases and referrals that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
 	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
 	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of a case or referral (责任流转记录). Callable by: every_unit that holds, is offered or
-	// was involved in the matter. Errors: NOT_FOUND.
+	// GetCustodyHistory lists the custody points of a case or referral (责任流转记录). Callable by: every_unit
+	// as holder or offered unit, and whoever may read the item. Errors: NOT_FOUND.
 	GetCustodyHistory(context.Context, *GetCustodyHistoryRequest) (*GetCustodyHistoryResponse, error)
-	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
+	// GetVersion says what is running and by which district data. Callable by: every_unit, reporter, operator. Errors: none of its own.
 	GetVersion(context.Context, *GetVersionRequest) (*GetVersionResponse, error)
 	mustEmbedUnimplementedReferralReadServiceServer()
 }

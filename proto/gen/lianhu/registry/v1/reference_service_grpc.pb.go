@@ -38,26 +38,26 @@ const (
 // RegistryReferenceService serves the district package: what is the same for everybody. It changes with a new version of the
 // package only, whose digest GetVersion shows. Custody and clocks: none.
 type RegistryReferenceServiceClient interface {
-	// ListDivisions lists the divisions of the district, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListDivisions lists the divisions of the district, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListDivisions(ctx context.Context, in *ListDivisionsRequest, opts ...grpc.CallOption) (*ListDivisionsResponse, error)
-	// ListUnits lists the units that can hold something, by id. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListUnits lists the units that can hold something, by id. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListUnits(ctx context.Context, in *ListUnitsRequest, opts ...grpc.CallOption) (*ListUnitsResponse, error)
-	// ListSituations lists the situations that can be reported or found, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListSituations lists the situations that can be reported or found, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListSituations(ctx context.Context, in *ListSituationsRequest, opts ...grpc.CallOption) (*ListSituationsResponse, error)
-	// ListMeasures lists the measures of the emergency response, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListMeasures lists the measures of the emergency response, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListMeasures(ctx context.Context, in *ListMeasuresRequest, opts ...grpc.CallOption) (*ListMeasuresResponse, error)
 	// ListDispatchCodes lists what the codes of the dispatch systems mean, by source in the order of the district's table. Callable by:
 	// every_unit, operator. Errors: PAGE_TOKEN_INVALID.
 	ListDispatchCodes(ctx context.Context, in *ListDispatchCodesRequest, opts ...grpc.CallOption) (*ListDispatchCodesResponse, error)
-	// ListResponses lists the rows of the decision table of the emergency response, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListResponses lists the rows of the decision table of the emergency response, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListResponses(ctx context.Context, in *ListResponsesRequest, opts ...grpc.CallOption) (*ListResponsesResponse, error)
-	// ListNeeds lists the needs and who serves them, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListNeeds lists the needs and who serves them, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListNeeds(ctx context.Context, in *ListNeedsRequest, opts ...grpc.CallOption) (*ListNeedsResponse, error)
-	// ListClocks lists the clocks that the services time, by id. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListClocks lists the clocks that the services time, by id. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListClocks(ctx context.Context, in *ListClocksRequest, opts ...grpc.CallOption) (*ListClocksResponse, error)
-	// ListDuties lists the duties of the member units, by id. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListDuties lists the duties of the member units, by id. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListDuties(ctx context.Context, in *ListDutiesRequest, opts ...grpc.CallOption) (*ListDutiesResponse, error)
-	// ListErrorReasons lists the refusals of the suite, by area, then code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListErrorReasons lists the refusals of the suite, by area, then code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListErrorReasons(ctx context.Context, in *ListErrorReasonsRequest, opts ...grpc.CallOption) (*ListErrorReasonsResponse, error)
 }
 
@@ -176,26 +176,26 @@ func (c *registryReferenceServiceClient) ListErrorReasons(ctx context.Context, i
 // RegistryReferenceService serves the district package: what is the same for everybody. It changes with a new version of the
 // package only, whose digest GetVersion shows. Custody and clocks: none.
 type RegistryReferenceServiceServer interface {
-	// ListDivisions lists the divisions of the district, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListDivisions lists the divisions of the district, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListDivisions(context.Context, *ListDivisionsRequest) (*ListDivisionsResponse, error)
-	// ListUnits lists the units that can hold something, by id. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListUnits lists the units that can hold something, by id. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListUnits(context.Context, *ListUnitsRequest) (*ListUnitsResponse, error)
-	// ListSituations lists the situations that can be reported or found, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListSituations lists the situations that can be reported or found, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListSituations(context.Context, *ListSituationsRequest) (*ListSituationsResponse, error)
-	// ListMeasures lists the measures of the emergency response, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListMeasures lists the measures of the emergency response, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListMeasures(context.Context, *ListMeasuresRequest) (*ListMeasuresResponse, error)
 	// ListDispatchCodes lists what the codes of the dispatch systems mean, by source in the order of the district's table. Callable by:
 	// every_unit, operator. Errors: PAGE_TOKEN_INVALID.
 	ListDispatchCodes(context.Context, *ListDispatchCodesRequest) (*ListDispatchCodesResponse, error)
-	// ListResponses lists the rows of the decision table of the emergency response, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListResponses lists the rows of the decision table of the emergency response, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListResponses(context.Context, *ListResponsesRequest) (*ListResponsesResponse, error)
-	// ListNeeds lists the needs and who serves them, by code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListNeeds lists the needs and who serves them, by code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListNeeds(context.Context, *ListNeedsRequest) (*ListNeedsResponse, error)
-	// ListClocks lists the clocks that the services time, by id. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListClocks lists the clocks that the services time, by id. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListClocks(context.Context, *ListClocksRequest) (*ListClocksResponse, error)
-	// ListDuties lists the duties of the member units, by id. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListDuties lists the duties of the member units, by id. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListDuties(context.Context, *ListDutiesRequest) (*ListDutiesResponse, error)
-	// ListErrorReasons lists the refusals of the suite, by area, then code. Callable by: every_unit, operator. Errors: PAGE_TOKEN_INVALID.
+	// ListErrorReasons lists the refusals of the suite, by area, then code. Callable by: every_unit, reporter, operator. Errors: PAGE_TOKEN_INVALID.
 	ListErrorReasons(context.Context, *ListErrorReasonsRequest) (*ListErrorReasonsResponse, error)
 	mustEmbedUnimplementedRegistryReferenceServiceServer()
 }

@@ -66,14 +66,14 @@ type RegistryReadServiceClient interface {
 	// GetVisitPlan reads the visit plan of a child. Callable by: village, township, civil_affairs as territorial unit; the suite's services.
 	// Errors: NOT_FOUND.
 	GetVisitPlan(ctx context.Context, in *GetVisitPlanRequest, opts ...grpc.CallOption) (*GetVisitPlanResponse, error)
-	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
+	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
 	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
 	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of a visit plan (责任流转记录). Callable by: every_unit that holds, is offered or was involved in
-	// it. Errors: NOT_FOUND.
+	// GetCustodyHistory lists the custody points of a visit plan (责任流转记录). Callable by: every_unit
+	// as holder or offered unit, and whoever may read the item. Errors: NOT_FOUND.
 	GetCustodyHistory(ctx context.Context, in *GetCustodyHistoryRequest, opts ...grpc.CallOption) (*GetCustodyHistoryResponse, error)
-	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
+	// GetVersion says what is running and by which district data. Callable by: every_unit, reporter, operator. Errors: none of its own.
 	GetVersion(ctx context.Context, in *GetVersionRequest, opts ...grpc.CallOption) (*GetVersionResponse, error)
 }
 
@@ -229,14 +229,14 @@ type RegistryReadServiceServer interface {
 	// GetVisitPlan reads the visit plan of a child. Callable by: village, township, civil_affairs as territorial unit; the suite's services.
 	// Errors: NOT_FOUND.
 	GetVisitPlan(context.Context, *GetVisitPlanRequest) (*GetVisitPlanResponse, error)
-	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
+	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
 	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
 	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of a visit plan (责任流转记录). Callable by: every_unit that holds, is offered or was involved in
-	// it. Errors: NOT_FOUND.
+	// GetCustodyHistory lists the custody points of a visit plan (责任流转记录). Callable by: every_unit
+	// as holder or offered unit, and whoever may read the item. Errors: NOT_FOUND.
 	GetCustodyHistory(context.Context, *GetCustodyHistoryRequest) (*GetCustodyHistoryResponse, error)
-	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
+	// GetVersion says what is running and by which district data. Callable by: every_unit, reporter, operator. Errors: none of its own.
 	GetVersion(context.Context, *GetVersionRequest) (*GetVersionResponse, error)
 	mustEmbedUnimplementedRegistryReadServiceServer()
 }

@@ -43,8 +43,8 @@ const (
 // ReliefReadService reads applications, decisions, payments, batches and budgets. What a caller may not see is NOT_FOUND, in the same
 // words as what is not there; fields above the caller's class come back empty or as ※. Custody and clocks: none.
 type ReliefReadServiceClient interface {
-	// GetApplication reads an application. Callable by: township, civil_affairs, disabled_federation, housing, education as holder, township
-	// also as territorial unit; the suite's services. Errors: NOT_FOUND.
+	// GetApplication reads an application. Callable by: township as holder or territorial unit; civil_affairs,
+	// disabled_federation, housing, education as holder; the suite's services. Errors: NOT_FOUND.
 	GetApplication(ctx context.Context, in *GetApplicationRequest, opts ...grpc.CallOption) (*GetApplicationResponse, error)
 	// ListApplications lists the applications the caller may read, newest first. Callable by: as GetApplication.
 	// Errors: PAGE_TOKEN_INVALID, DIVISION_UNKNOWN.
@@ -73,14 +73,14 @@ type ReliefReadServiceClient interface {
 	// ListLedgerEntries lists the movements on a budget account, oldest first. Callable by: finance, civil_affairs. Errors:
 	// PAGE_TOKEN_INVALID, NOT_FOUND.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
-	// ListWork lists open applications, payments and batches that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
+	// ListWork lists open applications, payments and batches that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
 	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
 	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of an application, payment or batch (责任流转记录). Callable by: every_unit that holds, is
-	// offered or was involved in the matter. Errors: NOT_FOUND.
+	// GetCustodyHistory lists the custody points of an application, payment or batch (责任流转记录). Callable by: every_unit
+	// as holder or offered unit, and whoever may read the item. Errors: NOT_FOUND.
 	GetCustodyHistory(ctx context.Context, in *GetCustodyHistoryRequest, opts ...grpc.CallOption) (*GetCustodyHistoryResponse, error)
-	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
+	// GetVersion says what is running and by which district data. Callable by: every_unit, reporter, operator. Errors: none of its own.
 	GetVersion(ctx context.Context, in *GetVersionRequest, opts ...grpc.CallOption) (*GetVersionResponse, error)
 }
 
@@ -258,8 +258,8 @@ func (c *reliefReadServiceClient) GetVersion(ctx context.Context, in *GetVersion
 // ReliefReadService reads applications, decisions, payments, batches and budgets. What a caller may not see is NOT_FOUND, in the same
 // words as what is not there; fields above the caller's class come back empty or as ※. Custody and clocks: none.
 type ReliefReadServiceServer interface {
-	// GetApplication reads an application. Callable by: township, civil_affairs, disabled_federation, housing, education as holder, township
-	// also as territorial unit; the suite's services. Errors: NOT_FOUND.
+	// GetApplication reads an application. Callable by: township as holder or territorial unit; civil_affairs,
+	// disabled_federation, housing, education as holder; the suite's services. Errors: NOT_FOUND.
 	GetApplication(context.Context, *GetApplicationRequest) (*GetApplicationResponse, error)
 	// ListApplications lists the applications the caller may read, newest first. Callable by: as GetApplication.
 	// Errors: PAGE_TOKEN_INVALID, DIVISION_UNKNOWN.
@@ -288,14 +288,14 @@ type ReliefReadServiceServer interface {
 	// ListLedgerEntries lists the movements on a budget account, oldest first. Callable by: finance, civil_affairs. Errors:
 	// PAGE_TOKEN_INVALID, NOT_FOUND.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
-	// ListWork lists open applications, payments and batches that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
+	// ListWork lists open applications, payments and batches that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
 	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
 	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of an application, payment or batch (责任流转记录). Callable by: every_unit that holds, is
-	// offered or was involved in the matter. Errors: NOT_FOUND.
+	// GetCustodyHistory lists the custody points of an application, payment or batch (责任流转记录). Callable by: every_unit
+	// as holder or offered unit, and whoever may read the item. Errors: NOT_FOUND.
 	GetCustodyHistory(context.Context, *GetCustodyHistoryRequest) (*GetCustodyHistoryResponse, error)
-	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
+	// GetVersion says what is running and by which district data. Callable by: every_unit, reporter, operator. Errors: none of its own.
 	GetVersion(context.Context, *GetVersionRequest) (*GetVersionResponse, error)
 	mustEmbedUnimplementedReliefReadServiceServer()
 }

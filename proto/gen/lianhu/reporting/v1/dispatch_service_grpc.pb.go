@@ -35,13 +35,13 @@ const (
 // The stream and its unary twin are one protocol: the same numbers, the same answers, and a source may change between them at any
 // time. docs/dispatch.md tells it from the sender's side.
 type DispatchServiceClient interface {
-	// GetDispatchPosition tells a source where to go on: the present epoch and what is durable in it. Callable by: dispatch.
+	// GetDispatchPosition tells a source where to go on: the present epoch and what is durable in it. Callable by: dispatch, station_dispatch.
 	// The source is the caller's unit and system. Custody and clocks: none. Errors: none of its own.
 	GetDispatchPosition(ctx context.Context, in *GetDispatchPositionRequest, opts ...grpc.CallOption) (*GetDispatchPositionResponse, error)
 	// PushIncidentUpdates is the long-lived stream of a dispatch system. The server speaks first: Hello with the epoch, what is durable and
 	// what is missing. The source sends frames of numbered updates and voids in any order; the server answers with cumulative
 	// acknowledgements, each after the commit of what it acknowledges. The server receives no more than it can store: HTTP/2's flow control
-	// is the backpressure. Callable by: dispatch.
+	// is the backpressure. Callable by: dispatch, station_dispatch.
 	//
 	// A newer stream of the same source takes the place of the older ones with the first frame it sends; which is newer is decided by when the
 	// service opened it, whichever replica that was. A stream that has sent nothing takes nobody's place, so an attempt that was given up and
@@ -52,7 +52,7 @@ type DispatchServiceClient interface {
 	// FIELD_INVALID, MESSAGE_TOO_LARGE, DRAINING, UNAVAILABLE; CONTENTION with the first push of a source only.
 	PushIncidentUpdates(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse], error)
 	// PushIncidentUpdateBatch is the unary twin of the stream, also as JSON: it stores updates in any order and folds them into incidents.
-	// Callable by: dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
+	// Callable by: dispatch, station_dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
 	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
@@ -113,13 +113,13 @@ func (c *dispatchServiceClient) PushIncidentUpdateBatch(ctx context.Context, in 
 // The stream and its unary twin are one protocol: the same numbers, the same answers, and a source may change between them at any
 // time. docs/dispatch.md tells it from the sender's side.
 type DispatchServiceServer interface {
-	// GetDispatchPosition tells a source where to go on: the present epoch and what is durable in it. Callable by: dispatch.
+	// GetDispatchPosition tells a source where to go on: the present epoch and what is durable in it. Callable by: dispatch, station_dispatch.
 	// The source is the caller's unit and system. Custody and clocks: none. Errors: none of its own.
 	GetDispatchPosition(context.Context, *GetDispatchPositionRequest) (*GetDispatchPositionResponse, error)
 	// PushIncidentUpdates is the long-lived stream of a dispatch system. The server speaks first: Hello with the epoch, what is durable and
 	// what is missing. The source sends frames of numbered updates and voids in any order; the server answers with cumulative
 	// acknowledgements, each after the commit of what it acknowledges. The server receives no more than it can store: HTTP/2's flow control
-	// is the backpressure. Callable by: dispatch.
+	// is the backpressure. Callable by: dispatch, station_dispatch.
 	//
 	// A newer stream of the same source takes the place of the older ones with the first frame it sends; which is newer is decided by when the
 	// service opened it, whichever replica that was. A stream that has sent nothing takes nobody's place, so an attempt that was given up and
@@ -130,7 +130,7 @@ type DispatchServiceServer interface {
 	// FIELD_INVALID, MESSAGE_TOO_LARGE, DRAINING, UNAVAILABLE; CONTENTION with the first push of a source only.
 	PushIncidentUpdates(grpc.BidiStreamingServer[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]) error
 	// PushIncidentUpdateBatch is the unary twin of the stream, also as JSON: it stores updates in any order and folds them into incidents.
-	// Callable by: dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
+	// Callable by: dispatch, station_dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
 	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.

@@ -47,7 +47,7 @@ type MatterServiceClient interface {
 	// BIRTH_DATE_INVALID, NOTHING_CORRECTED, FIELD_INVALID, NOT_FOUND, ETAG_MISMATCH.
 	DescribeChild(ctx context.Context, in *DescribeChildRequest, opts ...grpc.CallOption) (*DescribeChildResponse, error)
 	// AddChild adds a child found later to a report, also to one that named none or is closed (补充儿童). Callable by: station, police, as holder of an
-	// item of the matter, or formerly; township, as holder of an assessment of the matter, or formerly. Custody: the report is unchanged; the child
+	// item of the matter, or formerly; township as involved unit, by an assessment of the matter. Custody: the report is unchanged; the child
 	// is assessed with the others, and where their assessments are open already its own opens at once and is held by the township. Clock:
 	// assessment.start, on that assessment; none else moves. Errors: CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
 	// UNIT_INVALID, NOT_FOUND, ETAG_MISMATCH (of the report).
@@ -199,7 +199,7 @@ type MatterServiceServer interface {
 	// BIRTH_DATE_INVALID, NOTHING_CORRECTED, FIELD_INVALID, NOT_FOUND, ETAG_MISMATCH.
 	DescribeChild(context.Context, *DescribeChildRequest) (*DescribeChildResponse, error)
 	// AddChild adds a child found later to a report, also to one that named none or is closed (补充儿童). Callable by: station, police, as holder of an
-	// item of the matter, or formerly; township, as holder of an assessment of the matter, or formerly. Custody: the report is unchanged; the child
+	// item of the matter, or formerly; township as involved unit, by an assessment of the matter. Custody: the report is unchanged; the child
 	// is assessed with the others, and where their assessments are open already its own opens at once and is held by the township. Clock:
 	// assessment.start, on that assessment; none else moves. Errors: CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
 	// UNIT_INVALID, NOT_FOUND, ETAG_MISMATCH (of the report).

@@ -55,14 +55,14 @@ type ReportingReadServiceClient interface {
 	// GetIncident reads an incident by its number. Callable by: dispatch, station, police as holder, involved or territorial unit.
 	// Errors: NOT_FOUND.
 	GetIncident(ctx context.Context, in *GetIncidentRequest, opts ...grpc.CallOption) (*GetIncidentResponse, error)
-	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
+	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
 	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
 	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(ctx context.Context, in *ListWorkRequest, opts ...grpc.CallOption) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement, filing or supervision (责任流转记录). Callable by: every_unit that
-	// holds, is offered or was involved in the matter. Errors: NOT_FOUND.
+	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement, filing or supervision (责任流转记录). Callable by: every_unit
+	// as holder or offered unit, now or before. Errors: NOT_FOUND.
 	GetCustodyHistory(ctx context.Context, in *GetCustodyHistoryRequest, opts ...grpc.CallOption) (*GetCustodyHistoryResponse, error)
-	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
+	// GetVersion says what is running and by which district data. Callable by: every_unit, reporter, operator. Errors: none of its own.
 	GetVersion(ctx context.Context, in *GetVersionRequest, opts ...grpc.CallOption) (*GetVersionResponse, error)
 }
 
@@ -189,14 +189,14 @@ type ReportingReadServiceServer interface {
 	// GetIncident reads an incident by its number. Callable by: dispatch, station, police as holder, involved or territorial unit.
 	// Errors: NOT_FOUND.
 	GetIncident(context.Context, *GetIncidentRequest) (*GetIncidentResponse, error)
-	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit.
+	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
 	// A unit above it (the police bureau for its stations, a township for its village committees) may ask for another's by `filter.unit`.
 	// Errors: PAGE_TOKEN_INVALID, METHOD_NOT_ALLOWED (the work of a unit that is neither one's own nor below it).
 	ListWork(context.Context, *ListWorkRequest) (*ListWorkResponse, error)
-	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement, filing or supervision (责任流转记录). Callable by: every_unit that
-	// holds, is offered or was involved in the matter. Errors: NOT_FOUND.
+	// GetCustodyHistory lists the custody points of a report, bulletin, assessment, incident, search, placement, filing or supervision (责任流转记录). Callable by: every_unit
+	// as holder or offered unit, now or before. Errors: NOT_FOUND.
 	GetCustodyHistory(context.Context, *GetCustodyHistoryRequest) (*GetCustodyHistoryResponse, error)
-	// GetVersion says what is running and by which district data. Callable by: every_unit, operator. Errors: none of its own.
+	// GetVersion says what is running and by which district data. Callable by: every_unit, reporter, operator. Errors: none of its own.
 	GetVersion(context.Context, *GetVersionRequest) (*GetVersionResponse, error)
 	mustEmbedUnimplementedReportingReadServiceServer()
 }
