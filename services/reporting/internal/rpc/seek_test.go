@@ -158,7 +158,7 @@ func TestBadRaisingsChangeNothing(t *testing.T) {
 			r.Children[0].Person.IdNumber = "320411201506010019"
 			r.Children = append(r.Children, r.Children[0])
 		}), "CHILD_PRESENT", "children[1].person.id_number"},
-		{"nowhere", raise(bureau, "J3", keep), "DIVISION_UNKNOWN", "residence_division"},
+		{"nowhere", raise(bureau, "J3", func(r edit) { r.ResidenceDivision = "320411999000" }), "DIVISION_UNKNOWN", "residence_division"},
 		{"one that has a report", raise(station, "J2", keep), "STATE_FORBIDS", ""},
 		{"another station", raise(other, "J1", keep), "NOT_FOUND", ""},
 		{"no such incident", raise(station, "J9", keep), "NOT_FOUND", ""},
