@@ -1116,7 +1116,8 @@ type RaiseReportRequest struct {
 	IncidentNumber string `protobuf:"bytes,4,opt,name=incident_number,json=incidentNumber,proto3" json:"incident_number,omitempty"`
 	// Children as far as known, at most 10; none where the incident tells of a child nobody can name.
 	Children []*ChildDescription `protobuf:"bytes,5,rep,name=children,proto3" json:"children,omitempty"`
-	// Division where the children live, 12 digits; empty means that of the incident, which must be known then (居住地).
+	// Division where the children live, 12 digits, also one outside the district; empty means that of the incident, and not known where the incident
+	// has none (居住地).
 	ResidenceDivision string `protobuf:"bytes,6,opt,name=residence_division,json=residenceDivision,proto3" json:"residence_division,omitempty"`
 	// Codes of the situations, 1 to 9, also of those only police find (policy R1.4).
 	Situations []string `protobuf:"bytes,7,rep,name=situations,proto3" json:"situations,omitempty"`
