@@ -2,7 +2,6 @@ package district
 
 import (
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -29,19 +28,18 @@ type CodeTable struct {
 
 func (l *loader) readCodes() func() {
 	type file struct {
-		Sources []CodeTable `yaml:"sources"`
+		Incidents IncidentRules `yaml:"incidents"`
+		Sources   []CodeTable   `yaml:"sources"`
 	}
 	entry, doc := parse[file](l, codesFile)
-	l.d.codeTables = entry.Sources
+	l.d.codeTables, l.d.incidents = entry.Sources, entry.Incidents
 	return func() {
+		l.checkIncidents(doc, entry.Incidents)
 		indexed(doc, "sources", entry.Sources, "source", func(t CodeTable) string { return t.Source })
 		l.d.codes = map[string]map[string]Code{}
 		for i, t := range entry.Sources {
 			way := at{"sources", i}
-			unit, system, ok := strings.Cut(t.Source, ":")
-			if _, known := l.d.Unit(unit); !ok || !known || system == "" {
-				doc.fail(append(way, "source"), "source %q is no unit, colon, system of the district", t.Source)
-			}
+			doc.dispatchSource(append(way, "source"), t.Source)
 			doc.text(way, "source "+t.Source, "zh", t.ZH)
 			l.d.codes[t.Source] = l.checkCodes(doc, i, t)
 		}

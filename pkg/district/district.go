@@ -51,6 +51,7 @@ type District struct {
 	bank       Bank
 	codeTables []CodeTable
 	codes      map[string]map[string]Code
+	incidents  IncidentRules
 	calendar   *calendar.Calendar
 
 	placeholders []Placeholder

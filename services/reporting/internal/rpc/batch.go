@@ -2,15 +2,16 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/district"
-	"github.com/lianhu/lianhu/pkg/row"
 	"github.com/lianhu/lianhu/pkg/seal"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
@@ -39,8 +40,12 @@ type batch struct {
 	voids []store.GivenUp
 	// quarantined is what the sender is told.
 	quarantined []*reportingv1.Quarantined
-	// holders of the reports that updates link to.
-	holders map[string]string
+	// lives of the incidents that updates tell of, by number.
+	lives map[string][]*reportingv1.Incident
+	// carriers are the reports that updates and incidents name.
+	carriers rules.Carriers
+	// leaps is how many incidents had their first version out of all proportion.
+	leaps int64
 }
 
 // sort decides about each number of a push, in the order they came: of a number that comes twice the second finds the first one spent.
@@ -129,17 +134,25 @@ func (b *batch) tell(sequence int64, cause reportingv1.Quarantined_Cause) {
 	b.quarantined = append(b.quarantined, &reportingv1.Quarantined{Sequence: sequence, Cause: cause})
 }
 
-// link looks up the reports that the contents name and settles which fresh updates can be used.
+// link looks up the reports and incidents that the contents name and settles which fresh updates can be used.
 func (d *Desk) link(ctx context.Context, b *batch, named []string, received time.Time) (err error) {
-	if len(named) > 0 {
-		if b.holders, err = store.Holders(ctx, d.Engine.DB, named); err != nil {
-			return err
-		}
+	if err = d.lookUp(ctx, b, named); err != nil {
+		return err
+	}
+	owners := map[string]string{}
+	for number, lives := range b.lives {
+		owners[number] = lives[0].GetOwner()
 	}
 	for i := range b.fresh {
 		in, content := &b.fresh[i], b.contents[i]
-		if _, known := b.holders[content.GetReportId()]; content.GetReportId() != "" && !known {
+		number := in.Envelope.GetIncidentNumber()
+		_, known := b.carriers[content.GetReportId()]
+		switch {
+		case in.Cause != 0:
+		case content.GetReportId() != "" && !known:
 			in.Cause = reportingv1.Quarantined_CAUSE_REPORT_UNKNOWN
+		case owners[number] != "" && !d.District.MayTell(b.at.Source, owners[number]):
+			in.Cause = reportingv1.Quarantined_CAUSE_FOREIGN_INCIDENT
 		}
 		if in.Cause == 0 {
 			b.usable = append(b.usable, rules.Update{Source: b.at.Source, Epoch: b.at.Epoch, Envelope: in.Envelope, Content: content, Received: received})
@@ -149,6 +162,28 @@ func (d *Desk) link(ctx context.Context, b *batch, named []string, received time
 		b.tell(in.Envelope.GetSequence(), in.Cause)
 	}
 	return nil
+}
+
+// lookUp reads the incidents that fresh updates tell of, and the reports that these and the updates name.
+func (d *Desk) lookUp(ctx context.Context, b *batch, named []string) (err error) {
+	var numbers []string
+	for _, in := range b.fresh {
+		if in.Cause == 0 {
+			numbers = append(numbers, in.Envelope.GetIncidentNumber())
+		}
+	}
+	if len(numbers) > 0 {
+		if b.lives, err = d.Tables.Lives(ctx, d.Engine.DB, d.Engine.Keys, numbers); err != nil {
+			return err
+		}
+	}
+	for _, lives := range b.lives {
+		for _, i := range lives {
+			named = append(named, rules.LinkedReports(i)...)
+		}
+	}
+	b.carriers, err = d.Tables.Carriers(ctx, d.Engine.DB, d.Engine.Keys, named)
+	return err
 }
 
 // keep stores every number, and what somebody has to look at.
@@ -178,60 +213,95 @@ func (d *Desk) fold(ctx context.Context, c *command.Change, b *batch) error {
 	}
 	// In one order for everybody, so that two sources that tell of the same incidents wait for each other and do not deadlock.
 	slices.Sort(numbers)
-	found, err := row.Select(ctx, d.Engine.DB, d.Engine.Keys, d.Tables.Incidents, "WHERE incident_number = ANY ($1)", numbers)
-	if err != nil {
-		return err
-	}
-	known := map[string]*command.Loaded[*reportingv1.Incident]{}
-	for _, incident := range found {
-		known[incident.GetIncidentNumber()] = command.Remember(d.Tables.Incidents, incident)
-	}
-	told := make([]*reportingv1.Incident, len(numbers))
-	for n, number := range numbers {
-		if told[n], err = d.tellIncident(c, b, number, known[number], byNumber[number]); err != nil {
-			return err
+	var told []*reportingv1.Incident
+	kept := map[string]bool{}
+	for _, number := range numbers {
+		for n, updates := range rules.SortByLife(d.District, b.lives[number], byNumber[number]) {
+			if len(updates) == 0 {
+				continue
+			}
+			incident, what, err := d.tellIncident(c, b, number, n, updates)
+			if err != nil {
+				return err
+			}
+			told = append(told, incident)
+			report := incident.GetStanding().GetMatterId()
+			if carrier, carried := b.carriers[report]; what != "" && carried && incident.GetState() == reportingv1.Incident_STATE_LINKED && !kept[report] {
+				kept[report] = true
+				store.KeepCarrier(c, report, carrier)
+			}
 		}
 	}
 	return d.seek(ctx, c, told...)
 }
 
-func (d *Desk) tellIncident(c *command.Change, b *batch, number string, loaded *command.Loaded[*reportingv1.Incident], updates []rules.Update) (*reportingv1.Incident, error) {
-	if loaded != nil {
-		what := rules.Fold(d.District, loaded.M, updates, c.Now)
-		if what == "" {
-			return loaded.M, nil
+// tellIncident folds updates into a life of a number, which is made where it is not there yet.
+func (d *Desk) tellIncident(c *command.Change, b *batch, number string, n int, updates []rules.Update) (_ *reportingv1.Incident, what string, err error) {
+	lives := b.lives[number]
+	if n < len(lives) {
+		loaded := command.Remember(d.Tables.Incidents, lives[n])
+		leapt := lives[n].GetVersionLeap()
+		if what = rules.Fold(d.District, loaded.M, updates, b.carriers, c.Now); what == "" {
+			return loaded.M, "", nil
 		}
-		return loaded.M, loaded.Update(c, what, b.holders[loaded.M.GetContent().GetReportId()])
+		if loaded.M.GetVersionLeap() && !leapt {
+			b.leaps++
+		}
+		return loaded.M, what, loaded.Update(c, what, b.carriers[loaded.M.GetStanding().GetMatterId()].Holder)
 	}
-	incident := rules.NewIncident(uuid.NewSHA1(incidentNamespace, []byte(number)).String(), number)
-	what := rules.Fold(d.District, incident, updates, c.Now)
-	return incident, command.Insert(c, d.Tables.Incidents, incident, what, b.holders[incident.GetContent().GetReportId()])
+	owner := updates[0].Source
+	if len(lives) > 0 {
+		owner = lives[0].GetOwner()
+	}
+	incident := rules.NewIncident(incidentID(number, n+1), number, n+1, owner)
+	what = rules.Fold(d.District, incident, updates, b.carriers, c.Now)
+	return incident, what, command.Insert(c, d.Tables.Incidents, incident, what, b.carriers[incident.GetStanding().GetMatterId()].Holder)
+}
+
+// incidentID is the id of a number's life.
+func incidentID(number string, life int) string {
+	name := number
+	if life > 1 {
+		name = fmt.Sprintf("%s\x00%d", number, life)
+	}
+	return uuid.NewSHA1(incidentNamespace, []byte(name)).String()
+}
+
+// measure follows the source's clock and sets the times of the updates right by it.
+func (b *batch) measure(source *reportingv1.DispatchSource, now time.Time) {
+	if len(b.usable) == 0 {
+		return
+	}
+	nearest := slices.MaxFunc(b.usable, func(a, b rules.Update) int {
+		return a.Envelope.GetSourceTime().AsTime().Compare(b.Envelope.GetSourceTime().AsTime())
+	})
+	first := source.GetCounts().GetUpdates() == 0
+	source.SkewMs = rules.Skew(source.GetSkewMs(), first, now.Sub(source.GetLastTime().AsTime()), now.Sub(nearest.Envelope.GetSourceTime().AsTime()))
+	for i := range b.usable {
+		b.usable[i].Skew = time.Duration(source.GetSkewMs()) * time.Millisecond
+	}
 }
 
 // count keeps on the source what it has sent.
 func (b *batch) count(d *district.District, source *reportingv1.DispatchSource, greatest int64, now time.Time) {
 	counts := counts(source)
-	first := counts.GetUpdates() == 0
 	counts.Updates += int64(len(b.fresh))
 	counts.RepeatedUpdates += b.same
+	counts.VersionLeaps += b.leaps
 	for _, v := range b.voids {
 		counts.Voided += int64(len(v.Numbers))
 	}
 	counts.GreatestSequence = greatest
 	source.LastTime = timestamppb.New(now)
-	if len(b.usable) == 0 {
-		return
-	}
 	for _, u := range b.usable {
 		counts.UnknownCodes += rules.UnknownCodes(d, u.Source, u.Content)
 		if rules.UnknownFields(u) {
 			counts.UnknownFields++
 		}
+		if place, err := d.TakeIn("division", u.Content.GetDivision(), calendar.Today(now)); err == nil && place.Stale != "" {
+			counts.StaleDivisions++
+		}
 	}
-	nearest := slices.MaxFunc(b.usable, func(a, b rules.Update) int {
-		return a.Envelope.GetSourceTime().AsTime().Compare(b.Envelope.GetSourceTime().AsTime())
-	})
-	source.SkewMs = rules.Skew(source.GetSkewMs(), first, now.Sub(nearest.Envelope.GetSourceTime().AsTime()))
 }
 
 // counts of a source, to be changed.

@@ -50,14 +50,19 @@ func lines(part string, change func(string) string) func(string) string {
 	}
 }
 
-// An abolished village is not an unknown one: the report is taken, is with the township's station, and says that the code was out of date.
-func TestAReportForAClosedDivisionIsTakenAndFlagged(t *testing.T) {
-	t.Parallel()
-	d := edited(t, map[string]func(string) string{
+// withClosedVillage is the district after the village was abolished.
+func withClosedVillage(t *testing.T) *district.District {
+	t.Helper()
+	return edited(t, map[string]func(string) string{
 		"divisions.csv": lines(village+",", func(line string) string { return strings.TrimSuffix(line, "\n") + "2024-12-31\n" }),
 		"officers.yaml": lines("village/"+village, func(string) string { return "" }),
 	})
-	h := newHouseIn(t, d)
+}
+
+// An abolished village is not an unknown one: the report is taken, is with the township's station, and says that the code was out of date.
+func TestAReportForAClosedDivisionIsTakenAndFlagged(t *testing.T) {
+	t.Parallel()
+	h := newHouseIn(t, withClosedVillage(t))
 	given, err := h.do(school).SubmitReport(t.Context(), submission())
 	if err != nil {
 		t.Fatal(err)

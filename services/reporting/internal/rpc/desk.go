@@ -16,6 +16,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/feed"
 	"github.com/lianhu/lianhu/pkg/row"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 	"github.com/lianhu/lianhu/services/reporting/internal/store"
 )
@@ -102,6 +103,9 @@ func update[M, A proto.Message](ctx context.Context, d *Desk, req proto.Message,
 		}
 		what, err := rule(c, m)
 		c.Happened(what, audience...)
+		if report, is := any(m).(*reportingv1.Report); is && err == nil {
+			err = d.release(ctx, c, report)
+		}
 		return err
 	}, answer)
 }

@@ -66,7 +66,8 @@ func (s *Dispatch) GetDispatchPosition(ctx context.Context, _ *reportingv1.GetDi
 }
 
 func hello(source *reportingv1.DispatchSource, spans rules.Spans) *reportingv1.Hello {
-	return &reportingv1.Hello{Epoch: source.GetEpoch(), DurableThrough: source.GetDurableThrough(), Gaps: spans.Gaps(source.GetDurableThrough(), gapsMost)}
+	durable := source.GetDurableThrough()
+	return &reportingv1.Hello{Epoch: source.GetEpoch(), DurableThrough: durable, Gaps: spans.Gaps(durable, gapsMost), GreatestSequence: spans.Greatest(durable)}
 }
 
 // PushIncidentUpdateBatch implements DispatchService.
@@ -162,6 +163,7 @@ func (s *Dispatch) take(ctx context.Context, c *command.Change, source *reportin
 	if err != nil {
 		return err
 	}
+	b.measure(source, c.Now)
 	if err := s.keep(ctx, c, b); err != nil {
 		return err
 	}
@@ -177,8 +179,11 @@ func (s *Dispatch) take(ctx context.Context, c *command.Change, source *reportin
 		}
 	}
 	source.DurableThrough, p.after = spans.Advance(source.GetDurableThrough())
-	p.ack = &reportingv1.Ack{DurableThrough: source.GetDurableThrough(), Gaps: p.after.Gaps(source.GetDurableThrough(), gapsMost), Quarantined: b.quarantined}
-	b.count(s.District, source, p.after.Greatest(source.GetDurableThrough()), c.Now)
+	greatest := p.after.Greatest(source.GetDurableThrough())
+	p.ack = &reportingv1.Ack{
+		DurableThrough: source.GetDurableThrough(), Gaps: p.after.Gaps(source.GetDurableThrough(), gapsMost), Quarantined: b.quarantined, GreatestSequence: greatest,
+	}
+	b.count(s.District, source, greatest, c.Now)
 	return nil
 }
 

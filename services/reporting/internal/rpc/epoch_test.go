@@ -46,7 +46,7 @@ func TestTheOperatorLowersAnEpochThatWasBegunByMistake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &reportingv1.LowerEpochResponse{Hello: &reportingv1.Hello{Epoch: 3, DurableThrough: 2, Gaps: ranges(3, 3)}}
+	want := &reportingv1.LowerEpochResponse{Hello: &reportingv1.Hello{Epoch: 3, DurableThrough: 2, Gaps: ranges(3, 3), GreatestSequence: 4}}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}

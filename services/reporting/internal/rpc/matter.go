@@ -124,7 +124,7 @@ func (s *Matters) StrikeFinding(ctx context.Context, req *reportingv1.StrikeFind
 
 // LinkIncident implements MatterService. The caller must know of the report, too: a link would tell of it.
 func (s *Matters) LinkIncident(ctx context.Context, req *reportingv1.LinkIncidentRequest) (*reportingv1.LinkIncidentResponse, error) {
-	incident, err := row.Find(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = $1", req.GetIncidentNumber())
+	incident, err := s.Tables.Incident(ctx, s.Engine.DB, s.Engine.Keys, req.GetIncidentNumber(), req.GetLife())
 	if err != nil {
 		return nil, err
 	}
@@ -136,10 +136,15 @@ func (s *Matters) LinkIncident(ctx context.Context, req *reportingv1.LinkInciden
 		if err := s.see(ctx, "report.read", s.Tables.Reports.Head(report)); err != nil {
 			return "", err
 		}
-		what, err := rules.LinkIncident(s.District, i, by(ctx), req.GetReportId(), req.GetText(), c.Now)
+		carriers, err := s.carriersOf(ctx, i, req.GetReportId())
 		if err != nil {
 			return "", err
 		}
+		what, err := rules.LinkIncident(s.District, i, by(ctx), req.GetReportId(), req.GetText(), carriers, c.Now)
+		if err != nil {
+			return "", err
+		}
+		keepCarrier(c, i, carriers)
 		return what, s.seek(ctx, c, i)
 	}, func(i *reportingv1.Incident) *reportingv1.LinkIncidentResponse {
 		return &reportingv1.LinkIncidentResponse{Standing: i.GetStanding(), State: i.GetState()}
@@ -149,7 +154,7 @@ func (s *Matters) LinkIncident(ctx context.Context, req *reportingv1.LinkInciden
 // RaiseReport implements MatterService: incident linked, report, children and search made, all or nothing. Police who raise a report are kept in
 // the vault like whoever reports.
 func (s *Matters) RaiseReport(ctx context.Context, req *reportingv1.RaiseReportRequest) (*reportingv1.RaiseReportResponse, error) {
-	incident, err := row.Find(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = $1", req.GetIncidentNumber())
+	incident, err := s.Tables.Incident(ctx, s.Engine.DB, s.Engine.Keys, req.GetIncidentNumber(), req.GetLife())
 	if err != nil {
 		return nil, err
 	}
@@ -204,15 +209,20 @@ func (s *Matters) seekRaised(ctx context.Context, c *command.Change, i *reportin
 
 // UnlinkIncident implements MatterService.
 func (s *Matters) UnlinkIncident(ctx context.Context, req *reportingv1.UnlinkIncidentRequest) (*reportingv1.UnlinkIncidentResponse, error) {
-	incident, err := row.Find(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = $1", req.GetIncidentNumber())
+	incident, err := s.Tables.Incident(ctx, s.Engine.DB, s.Engine.Keys, req.GetIncidentNumber(), req.GetLife())
 	if err != nil {
 		return nil, err
 	}
 	return update(ctx, s.Desk, req, s.Tables.Incidents, incident.GetStanding().GetId(), "incident.link", func(c *command.Change, i *reportingv1.Incident) (string, error) {
-		what, err := rules.UnlinkIncident(s.District, i, req.GetReportId(), req.GetText(), c.Now)
+		carriers, err := s.carriersOf(ctx, i)
 		if err != nil {
 			return "", err
 		}
+		what, err := rules.UnlinkIncident(s.District, i, req.GetReportId(), req.GetText(), carriers, c.Now)
+		if err != nil {
+			return "", err
+		}
+		keepCarrier(c, i, carriers)
 		return what, s.seek(ctx, c, i)
 	}, func(i *reportingv1.Incident) *reportingv1.UnlinkIncidentResponse {
 		return &reportingv1.UnlinkIncidentResponse{Standing: i.GetStanding(), State: i.GetState()}

@@ -11,6 +11,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
+	"github.com/lianhu/lianhu/pkg/row"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 	"github.com/lianhu/lianhu/services/reporting/internal/store"
@@ -76,6 +77,11 @@ func (d *Desk) retell(ctx context.Context, c *command.Change, q *reportingv1.Qua
 	if len(b.usable) == 0 {
 		return rules.CausePersists(b.fresh[0].Cause)
 	}
+	source, err := row.Get(ctx, d.Engine.DB, d.Engine.Keys, d.Tables.Sources, sourceID(q.GetSource()))
+	if err != nil {
+		return err
+	}
+	b.usable[0].Skew = time.Duration(source.GetSkewMs()) * time.Millisecond
 	store.Release(c, b.at, q.GetUpdate())
 	return d.fold(ctx, c, b)
 }

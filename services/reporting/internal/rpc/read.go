@@ -188,17 +188,13 @@ func (s *Reads) GetAssessment(ctx context.Context, req *reportingv1.GetAssessmen
 
 // GetIncident implements ReportingReadService.
 func (s *Reads) GetIncident(ctx context.Context, req *reportingv1.GetIncidentRequest) (*reportingv1.GetIncidentResponse, error) {
-	incident, err := row.Find(ctx, s.Engine.DB, s.Engine.Keys, s.Tables.Incidents, "WHERE incident_number = $1", req.GetIncidentNumber())
+	incident, err := s.Tables.Incident(ctx, s.Engine.DB, s.Engine.Keys, req.GetIncidentNumber(), req.GetLife())
 	if err != nil {
 		return nil, err
 	}
 	rules.Recognise(s.District, incident)
-	head := s.Tables.Incidents.Head(incident)
-	if head.Division == "" { // the bureau's, also when it is closed and nobody holds it any more
-		head.Division = s.District.Code()
-	}
 	answer := &reportingv1.GetIncidentResponse{Incident: incident}
-	return answer, s.show(ctx, "incident.read", "incident", head, answer)
+	return answer, s.show(ctx, "incident.read", "incident", s.headOfIncident(incident), answer)
 }
 
 // ListWork implements ReportingReadService.

@@ -25,6 +25,9 @@ func Register(s grpc.ServiceRegistrar, d *Desk, dispatch *Dispatch) {
 	reportingv1.RegisterSupervisionServiceServer(s, supervisions)
 	reportingv1.RegisterSupervisionReadServiceServer(s, supervisions)
 	reportingv1.RegisterDispatchServiceServer(s, dispatch)
+	incidents := &Incidents{Desk: d}
+	reportingv1.RegisterIncidentServiceServer(s, incidents)
+	reportingv1.RegisterIncidentReadServiceServer(s, incidents)
 	reportingv1.RegisterIntegrationServiceServer(s, &Integration{Desk: d})
 	reportingv1.RegisterReportingFeedServiceServer(s, &Feed{Desk: d})
 	reportingv1.RegisterReportingOperationsServiceServer(s, &Operations{Desk: d})

@@ -154,7 +154,10 @@ func (d *Desk) withReport(ctx context.Context, c *command.Change, id, what strin
 	if err := rule(report); err != nil {
 		return err
 	}
-	return loaded.Update(c, what)
+	if err := loaded.Update(c, what); err != nil {
+		return err
+	}
+	return d.release(ctx, c, report)
 }
 
 // ResponseReads serves ResponseReadService.

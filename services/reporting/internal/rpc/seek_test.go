@@ -135,7 +135,7 @@ func TestBadRaisingsChangeNothing(t *testing.T) {
 	h := newHouse(t)
 	h.told(1, "J1", 1, &reportingv1.IncidentContent{Division: village})
 	h.told(2, "J2", 1, &reportingv1.IncidentContent{Division: village, ReportId: h.accepted()})
-	h.told(3, "J3", 1, &reportingv1.IncidentContent{})
+	h.told(3, "J3", 1, &reportingv1.IncidentContent{Summary: "地点不明"})
 	before := h.tally()
 	type edit = *reportingv1.RaiseReportRequest
 	raise := func(unit, number string, change func(edit)) func(*house, context.Context) error {

@@ -40,6 +40,9 @@ func (s *Commands) AcknowledgeBulletin(ctx context.Context, req *reportingv1.Ack
 		if err := loaded.Update(c, "closed", b.GetTownship()); err != nil {
 			return "", err
 		}
+		if err := s.release(ctx, c, report); err != nil {
+			return "", err
+		}
 		answer.AssessmentId, answer.AssessmentIds = report.GetAssessmentId(), nil
 		for _, a := range opened {
 			answer.AssessmentIds = append(answer.AssessmentIds, a.GetStanding().GetId())

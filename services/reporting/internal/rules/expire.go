@@ -63,13 +63,26 @@ func ExpireAssessment(d *district.District, a *reportingv1.Assessment, now time.
 	return nil
 }
 
-// ExpireIncident moves an incident up: from the station to the bureau above it, then to the lead office.
+// ExpireIncident moves an incident up: from the station to the bureau above it, then to the lead office. Where a unit that was asked is silent,
+// the bureau is asked instead, and the holder stays.
 func ExpireIncident(d *district.District, i *reportingv1.Incident, now time.Time) error {
 	miss(d, i, now)
-	if len(custody.Miss(i.GetStanding(), now)) == 0 {
+	missed := custody.Miss(i.GetStanding(), now)
+	if len(missed) == 0 {
 		return custody.ErrNotDue
 	}
 	s := i.GetStanding()
+	if !missed.Step() && s.GetOfferedTo() != "" && custody.Running(s) {
+		return nil // the law's hour is marked; whoever is asked has its own to answer
+	}
+	if missed.Has(clockIncidentTransfer) {
+		answered(i, reportingv1.IncidentOffer_OUTCOME_SILENT, "", now)
+		askNext(d, i, s.GetOfferedTo(), now)
+		if len(missed) == 1 {
+			return nil
+		}
+	}
+	withdraw(i, now)
 	if s.GetHolder() != Bureau && s.GetHolder() != d.LeadOffice() {
 		hold(d, s, Bureau, clockIncidentHandle, now)
 		return nil

@@ -47,8 +47,8 @@ func FuzzPayload(f *testing.F) {
 		if strings.ContainsRune(content.GetSummary()+content.GetPlace()+content.GetCategory(), 0) {
 			t.Error("U+0000 was let through")
 		}
-		i := rules.NewIncident(itemID, "J1")
-		rules.Fold(d, i, []rules.Update{{Source: "police:dispatch", Epoch: 1, Envelope: u, Content: content}}, noon)
+		i := rules.NewIncident(itemID, "J1", 1, "police:dispatch")
+		rules.Fold(d, i, []rules.Update{{Source: "police:dispatch", Epoch: 1, Envelope: u, Content: content}}, openReports, noon)
 		if s := i.GetStanding(); i.GetState() == reportingv1.Incident_STATE_OPEN && (s.GetHolder() == "" || s.GetDeadline() == nil) {
 			t.Errorf("an open incident with %v", s)
 		}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
 	"github.com/lianhu/lianhu/services/reporting/internal/rules"
 )
@@ -48,14 +49,20 @@ func TestTheFoldDoesNotDependOnOrderOrBatches(t *testing.T) {
 		for n := range rapid.IntRange(1, 8).Draw(rt, "count") {
 			updates = append(updates, drawUpdate(rt, n))
 		}
-		straight := rules.NewIncident(itemID, "J1")
-		rules.Fold(d, straight, updates, noon)
-		shuffled := rules.NewIncident(itemID, "J1")
+		straight := rules.NewIncident(itemID, "J1", 1, "police:dispatch")
+		rules.Fold(d, straight, updates, openReports, noon)
+		shuffled := rules.NewIncident(itemID, "J1", 1, "police:dispatch")
 		mixed := rapid.Permutation(updates).Draw(rt, "order")
 		cut := rapid.IntRange(0, len(mixed)).Draw(rt, "cut")
-		rules.Fold(d, shuffled, mixed[:cut], noon)
-		rules.Fold(d, shuffled, mixed[cut:], noon)
-		rules.Fold(d, shuffled, mixed[:cut], noon) // a replayed window
+		rules.Fold(d, shuffled, mixed[:cut], openReports, noon)
+		rules.Fold(d, shuffled, mixed[cut:], openReports, noon)
+		rules.Fold(d, shuffled, mixed[:cut], openReports, noon)         // a replayed window
+		for _, i := range []*reportingv1.Incident{straight, shuffled} { // whose it is, and to whom it is offered, is custody's to tell
+			i.Standing, i.Offers = &custodyv1.Standing{Id: i.GetStanding().GetId(), Holder: i.GetStanding().GetHolder()}, nil
+			if i.GetState() == reportingv1.Incident_STATE_OPEN {
+				i.Standing.Holder = "somebody's"
+			}
+		}
 		if !proto.Equal(straight, shuffled) {
 			rt.Fatalf("straight %v\nshuffled %v", straight, shuffled)
 		}
@@ -67,20 +74,20 @@ func TestTheFoldDoesNotDependOnOrderOrBatches(t *testing.T) {
 
 func TestAReplayedUpdateTellsNothing(t *testing.T) {
 	t.Parallel()
-	d, i := xinbei(t), rules.NewIncident(itemID, "J1")
+	d, i := xinbei(t), rules.NewIncident(itemID, "J1", 1, "police:dispatch")
 	u := []rules.Update{{Source: "police:dispatch", Epoch: 1, Envelope: &reportingv1.IncidentUpdate{Sequence: 1, IncidentVersion: 1}, Content: &reportingv1.IncidentContent{Division: village}}}
-	if what := rules.Fold(d, i, u, noon); what != "opened" || i.GetStanding().GetHolder() != station {
+	if what := rules.Fold(d, i, u, openReports, noon); what != "opened" || i.GetStanding().GetHolder() != station {
 		t.Errorf("%q, held by %s", what, i.GetStanding().GetHolder())
 	}
-	if what := rules.Fold(d, i, u, noon); what != "" {
+	if what := rules.Fold(d, i, u, openReports, noon); what != "" {
 		t.Errorf("the second time: %q", what)
 	}
 }
 
 func TestAnIncidentGoesUpWhenNobodyActs(t *testing.T) {
 	t.Parallel()
-	d, i := xinbei(t), rules.NewIncident(itemID, "J1")
-	rules.Fold(d, i, []rules.Update{{Source: "s", Epoch: 1, Envelope: &reportingv1.IncidentUpdate{Sequence: 1, IncidentVersion: 1}, Content: &reportingv1.IncidentContent{Division: village}}}, noon)
+	d, i := xinbei(t), rules.NewIncident(itemID, "J1", 1, "police:dispatch")
+	rules.Fold(d, i, []rules.Update{{Source: "s", Epoch: 1, Envelope: &reportingv1.IncidentUpdate{Sequence: 1, IncidentVersion: 1}, Content: &reportingv1.IncidentContent{Division: village}}}, openReports, noon)
 	for _, want := range []string{rules.Bureau, lead, lead} {
 		if err := rules.ExpireIncident(d, i, i.GetStanding().GetDeadline().AsTime()); err != nil || i.GetStanding().GetHolder() != want {
 			t.Fatalf("%v: held by %s, want %s", err, i.GetStanding().GetHolder(), want)
@@ -115,13 +122,14 @@ func TestPayloadsThatAreQuarantined(t *testing.T) {
 		"sound JSON":        {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon), PayloadFormat: 1, Payload: text}, valid, 0},
 		"not protobuf":      {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon), Payload: []byte{0xff, 0xff}}, valid, reportingv1.Quarantined_CAUSE_UNDECODABLE},
 		"not JSON":          {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon), PayloadFormat: 1, Payload: []byte("{")}, valid, reportingv1.Quarantined_CAUSE_UNDECODABLE},
-		"breaks a rule":     {binary(&reportingv1.IncidentContent{}), func(proto.Message) error { return errors.New("rule") }, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
+		"breaks a rule":     {binary(&reportingv1.IncidentContent{Summary: "a"}), func(proto.Message) error { return errors.New("rule") }, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
 		"NUL character":     {binary(&reportingv1.IncidentContent{Summary: "a\x00b"}), valid, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
 		"unknown situation": {binary(&reportingv1.IncidentContent{Situations: []string{"X"}}), valid, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
 		"no time":           {&reportingv1.IncidentUpdate{}, valid, reportingv1.Quarantined_CAUSE_RULE_BROKEN},
-		"a day ahead":       {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon.Add(24 * time.Hour))}, valid, 0},
-		"more than a day":   {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon.Add(24*time.Hour + time.Second))}, valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
-		"in the year 1":     {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(time.Time{})}, valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
+		"nothing":           {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon)}, valid, reportingv1.Quarantined_CAUSE_UNDECODABLE},
+		"a day ahead":       {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon.Add(24 * time.Hour)), PayloadFormat: 1, Payload: text}, valid, 0},
+		"more than a day":   {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(noon.Add(24*time.Hour + time.Second)), PayloadFormat: 1, Payload: text}, valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
+		"in the year 1":     {&reportingv1.IncidentUpdate{SourceTime: timestamppb.New(time.Time{}), PayloadFormat: 1, Payload: text}, valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
 		"milestone of 1":    {binary(&reportingv1.IncidentContent{Milestones: []*reportingv1.Milestone{{Kind: reportingv1.Milestone_KIND_ARRIVED, Time: timestamppb.New(time.Time{})}}}), valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
 		"milestone to come": {binary(&reportingv1.IncidentContent{Milestones: []*reportingv1.Milestone{{Kind: reportingv1.Milestone_KIND_ARRIVED, Time: timestamppb.New(noon.Add(48 * time.Hour))}}}), valid, reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE},
 		"unknown division":  {binary(&reportingv1.IncidentContent{Division: "320411999000"}), valid, reportingv1.Quarantined_CAUSE_DIVISION_UNKNOWN},

@@ -16,7 +16,7 @@ const lateAfter = 60 * time.Second
 // miss keeps the deadline that has passed, once. The lead office's own are no police unit's.
 func miss(d *district.District, i *reportingv1.Incident, now time.Time) {
 	s := i.GetStanding()
-	if !custody.Due(s, now) || s.GetHolder() == d.LeadOffice() {
+	if !custody.Due(s, now) || s.GetHolder() == d.LeadOffice() || s.GetClock() == clockIncidentTransfer { // the last is whose silence, not the holder's
 		return
 	}
 	if n := len(i.GetMissedDeadlines()); n > 0 && proto.Equal(i.GetMissedDeadlines()[n-1].GetDeadline(), s.GetDeadline()) {
@@ -25,10 +25,11 @@ func miss(d *district.District, i *reportingv1.Incident, now time.Time) {
 	i.MissedDeadlines = append(i.MissedDeadlines, &reportingv1.MissedDeadline{Deadline: s.GetDeadline(), Holder: s.GetHolder(), Clock: s.GetClock()})
 }
 
-// excuse marks the missed deadlines that passed while an update was on its way. It reports whether there was one.
+// excuse marks the missed deadlines that passed while an update was on its way, by the source's clock set right. A time before the incident was
+// known here is no time at which its news can have been made, and excuses nothing. It reports whether there was one.
 func excuse(i *reportingv1.Incident, u Update) bool {
-	sent := u.Envelope.GetSourceTime().AsTime()
-	if u.Received.Sub(sent) <= lateAfter {
+	sent := u.Envelope.GetSourceTime().AsTime().Add(-u.Skew)
+	if u.Received.Sub(sent) <= lateAfter || sent.Before(i.GetCreateTime().AsTime()) {
 		return false
 	}
 	changed := false

@@ -27,8 +27,8 @@ func told(n int, sent, received time.Duration, status reportingv1.IncidentConten
 // missedAt is an incident whose station let its day pass, by the sweeper's word.
 func missedAt(t *testing.T) *reportingv1.Incident {
 	t.Helper()
-	d, i := xinbei(t), rules.NewIncident(itemID, "J1")
-	rules.Fold(d, i, []rules.Update{told(1, 0, 0, 0)}, noon)
+	d, i := xinbei(t), rules.NewIncident(itemID, "J1", 1, "police:dispatch")
+	rules.Fold(d, i, []rules.Update{told(1, 0, 0, 0)}, openReports, noon)
 	if err := rules.ExpireIncident(d, i, noon.Add(24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestADeadlineThatPassedWhileTheLinkWasDownIsMarked(t *testing.T) {
 		"a slow minute is no outage":           {day - 30*time.Second, day + 30*time.Second, false},
 	} {
 		i := missedAt(t)
-		rules.Fold(d, i, []rules.Update{told(2, tc.sent, tc.received, reportingv1.IncidentContent_STATUS_CLOSED)}, noon.Add(30*time.Hour))
+		rules.Fold(d, i, []rules.Update{told(2, tc.sent, tc.received, reportingv1.IncidentContent_STATUS_CLOSED)}, openReports, noon.Add(30*time.Hour))
 		missed := i.GetMissedDeadlines()
 		if len(missed) != 1 || missed[0].GetHolder() != station || !missed[0].GetDeadline().AsTime().Equal(noon.Add(day)) || missed[0].GetOverdueWhileLinkDown() != tc.want {
 			t.Errorf("%s: %v", name, missed)
@@ -66,10 +66,10 @@ func TestADeadlineThatPassedWhileTheLinkWasDownIsMarked(t *testing.T) {
 func TestADeadlineIsKeptWhoeverComesFirst(t *testing.T) {
 	t.Parallel()
 	d := xinbei(t)
-	i := rules.NewIncident(itemID, "J1")
-	rules.Fold(d, i, []rules.Update{told(1, 0, 0, 0)}, noon)
+	i := rules.NewIncident(itemID, "J1", 1, "police:dispatch")
+	rules.Fold(d, i, []rules.Update{told(1, 0, 0, 0)}, openReports, noon)
 	after := noon.Add(25 * time.Hour)
-	rules.Fold(d, i, []rules.Update{told(2, 20*time.Hour, 25*time.Hour, 0)}, after)
+	rules.Fold(d, i, []rules.Update{told(2, 20*time.Hour, 25*time.Hour, 0)}, openReports, after)
 	if err := rules.ExpireIncident(d, i, after); err != nil {
 		t.Fatal(err)
 	}
@@ -98,9 +98,9 @@ func TestTheMarksDoNotDependOnTheOrderOfAReplay(t *testing.T) {
 		}
 		straight, mixed := missedAt(t), missedAt(t)
 		now := noon.Add(31 * time.Hour)
-		rules.Fold(d, straight, updates, now)
+		rules.Fold(d, straight, updates, openReports, now)
 		for _, u := range rapid.Permutation(updates).Draw(rt, "order") {
-			rules.Fold(d, mixed, []rules.Update{u}, now)
+			rules.Fold(d, mixed, []rules.Update{u}, openReports, now)
 		}
 		for n := range straight.GetMissedDeadlines() {
 			if !proto.Equal(straight.GetMissedDeadlines()[n], mixed.GetMissedDeadlines()[n]) {

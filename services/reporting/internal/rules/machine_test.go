@@ -208,7 +208,7 @@ func TestAnIncidentIsWhatItsHighestUpdateSays(t *testing.T) {
 	t.Parallel()
 	d := xinbei(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		i, now, model := rules.NewIncident(itemID, "J1"), noon, highest{}
+		i, now, model := rules.NewIncident(itemID, "J1", 1, "police:dispatch"), noon, highest{}
 		for n := range rapid.IntRange(1, 20).Draw(rt, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 9).Draw(rt, "hours")) * time.Hour)
 			if s := i.GetStanding(); s.GetDeadline() != nil && rapid.Bool().Draw(rt, "silence") {
@@ -224,7 +224,7 @@ func TestAnIncidentIsWhatItsHighestUpdateSays(t *testing.T) {
 					u.Envelope.GetIncidentVersion(), u.Epoch, u.Envelope.GetSequence(), u.Source, u.Content.GetDivision(), u.Content.GetReportId(),
 					u.Content.GetReportId() == "" && u.Content.GetStatus() == reportingv1.IncidentContent_STATUS_CLOSED,
 				}
-				rules.Fold(d, i, []rules.Update{u}, now)
+				rules.Fold(d, i, []rules.Update{u}, openReports, now)
 				if said.above(model) {
 					model = said
 				}
@@ -240,9 +240,9 @@ func checkIncident(rt *rapid.T, i *reportingv1.Incident, model highest, now time
 	shown := highest{
 		i.GetIncidentVersion(), i.GetEpoch(), i.GetSequence(), i.GetSource(), i.GetDivision(), i.GetContent().GetReportId(), i.GetState() == reportingv1.Incident_STATE_CLOSED,
 	}
-	holders := []string{rules.Bureau, lead}
-	if model.division != "" {
-		holders = append(holders, "police/"+model.division[:6]+model.division[6:9]+"000")
+	holders := []string{rules.Bureau, lead, station, other} // news that moves it offers it; whoever holds it stays until then
+	if model.division != "" && s.GetHolder() != "" && !slices.Contains([]string{s.GetHolder(), s.GetOfferedTo()}, "police/"+model.division[:9]+"000") && len(i.GetOffers()) == 0 {
+		holders = []string{rules.Bureau, lead}
 	}
 	switch {
 	case shown != model:

@@ -111,22 +111,25 @@ func correctOccurred(r *reportingv1.Report, occurred *timestamppb.Timestamp, tex
 }
 
 // LinkIncident says that an incident tells of a report. It answers what happened to the incident.
-func LinkIncident(d *district.District, i *reportingv1.Incident, by Actor, report, text string, now time.Time) (string, error) {
+func LinkIncident(d *district.District, i *reportingv1.Incident, by Actor, report, text string, carriers Carriers, now time.Time) (string, error) {
 	if i.GetContent().GetReportId() == report || standingLink(i, report) != nil {
 		return "", fault.New(reportingv1.Reason_REASON_LINK_PRESENT, "the incident is linked to the report", "report_id", report)
 	}
 	i.Links = append(i.Links, &reportingv1.IncidentLink{ReportId: report, Text: text, Unit: by.Unit, Officer: by.Officer, LinkTime: stamp(now)})
-	return settle(d, i, now), nil
+	if carriers[report].Done {
+		i.DoneReports = append(i.DoneReports, report)
+	}
+	return settle(d, i, carriers, now), nil
 }
 
 // UnlinkIncident strikes out a link; the incident is held again when none is left.
-func UnlinkIncident(d *district.District, i *reportingv1.Incident, report, text string, now time.Time) (string, error) {
+func UnlinkIncident(d *district.District, i *reportingv1.Incident, report, text string, carriers Carriers, now time.Time) (string, error) {
 	link := standingLink(i, report)
 	if link == nil {
 		return "", fault.New(reportingv1.Reason_REASON_LINK_UNKNOWN, "report_id: no such link stands", "field", "report_id").Field("report_id", "no such link stands")
 	}
 	link.StrikeTime, link.StrikeText = stamp(now), text
-	return settle(d, i, now), nil
+	return settle(d, i, carriers, now), nil
 }
 
 func standingLink(i *reportingv1.Incident, report string) *reportingv1.IncidentLink {
@@ -135,17 +138,4 @@ func standingLink(i *reportingv1.Incident, report string) *reportingv1.IncidentL
 		return nil
 	}
 	return i.GetLinks()[at]
-}
-
-// linkedTo is the report that carries an incident on: the one dispatch names, else that of the first link that stands; empty without any.
-func linkedTo(i *reportingv1.Incident) string {
-	if named := i.GetContent().GetReportId(); named != "" {
-		return named
-	}
-	for _, link := range i.GetLinks() {
-		if link.GetStrikeTime() == nil {
-			return link.GetReportId()
-		}
-	}
-	return ""
 }

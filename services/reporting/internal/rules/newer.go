@@ -2,18 +2,21 @@
 
 package rules
 
-import (
-	"cmp"
+import "cmp"
 
-	reportingv1 "github.com/lianhu/lianhu/proto/gen/lianhu/reporting/v1"
-)
-
-// newer reports whether an update stands above the one whose fields stand now.
-func newer(i *reportingv1.Incident, u Update) bool {
+// newer reports whether an update stands above the one whose fields stand now; see the contract. Versions further apart than leap are not
+// compared: one of them is a mistake, and if it counted it would stand above everything for ever.
+func newer(leap int64, stands, u rank) bool {
+	if stands.version > 0 && apart(stands, u) > leap {
+		if u.source == stands.source {
+			return cmp.Or(cmp.Compare(u.epoch, stands.epoch), cmp.Compare(u.sequence, stands.sequence)) > 0
+		}
+		if later := u.at.Compare(stands.at); later != 0 {
+			return later > 0
+		}
+	}
 	return cmp.Or(
-		cmp.Compare(u.Envelope.GetIncidentVersion(), i.GetIncidentVersion()),
-		cmp.Compare(u.Epoch, i.GetEpoch()),
-		cmp.Compare(u.Envelope.GetSequence(), i.GetSequence()),
-		cmp.Compare(u.Source, i.GetSource()),
+		cmp.Compare(u.version, stands.version), cmp.Compare(u.epoch, stands.epoch), cmp.Compare(u.sequence, stands.sequence),
+		cmp.Compare(u.source, stands.source),
 	) > 0
 }

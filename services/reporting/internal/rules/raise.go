@@ -32,7 +32,7 @@ func RaiseReport(d *district.District, i *reportingv1.Incident, by Actor, req *r
 		return nil, nil, err
 	}
 	i.Links = append(i.Links, &reportingv1.IncidentLink{ReportId: report.GetStanding().GetId(), Text: raisedText, Unit: by.Unit, Officer: by.Officer, LinkTime: stamp(now)})
-	settle(d, i, now)
+	settle(d, i, Carriers{report.GetStanding().GetId(): CarrierOf(report)}, now)
 	return report, children, nil
 }
 

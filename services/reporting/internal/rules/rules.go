@@ -22,6 +22,7 @@ const (
 	clockReportImmediate        = "report.immediate"
 	clockResponseMeasures       = "response.measures"
 	clockIncidentHandle         = "incident.handle"
+	clockIncidentTransfer       = "incident.transfer"
 	clockMissingSearch          = "missing.search"
 	clockPlacementAccept        = "placement.accept"
 	clockAssessmentTransfer     = "assessment.transfer"
@@ -52,7 +53,8 @@ type Actor struct {
 // CheckDistrict refuses district data without which a rule here would fail at run time.
 func CheckDistrict(d *district.District) error {
 	clocks := []string{
-		clockReportImmediate, clockResponseMeasures, clockIncidentHandle, clockMissingSearch, clockPlacementAccept, clockPlacementReview, clockAssessmentTransfer,
+		clockReportImmediate, clockResponseMeasures, clockIncidentHandle, clockIncidentTransfer, clockMissingSearch, clockPlacementAccept, clockPlacementReview,
+		clockAssessmentTransfer,
 		clockReviewAdmin, clockReviewAdminComplex, clockReviewCriminal, clockReviewCriminalClues, clockReviewCriminalApproved, clockReportFeedback,
 		clockFilingReasons, clockFilingJudge, clockFilingOrder,
 	}

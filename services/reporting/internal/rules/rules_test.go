@@ -41,6 +41,9 @@ const (
 
 var noon = time.Date(2026, 3, 5, 4, 0, 0, 0, time.UTC)
 
+// openReports carry what they are linked to.
+var openReports = rules.Carriers{reportID: {Holder: station}, otherID: {Holder: station}}
+
 // submission is a report that nothing is wrong with: a boy of ten who lives alone.
 func submission(change ...func(*reportingv1.SubmitReportRequest)) *reportingv1.SubmitReportRequest {
 	req := &reportingv1.SubmitReportRequest{

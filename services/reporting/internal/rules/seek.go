@@ -80,7 +80,7 @@ func SeekFor(d *district.District, i *reportingv1.Incident, id string, now time.
 
 // Follow lets a search that runs belong to the report of its incident, or to none. It reports whether that changed anything.
 func Follow(s *reportingv1.Search, i *reportingv1.Incident) bool {
-	report := linkedTo(i)
+	report := i.GetStanding().GetMatterId()
 	if s.GetState() != reportingv1.Search_STATE_SEARCHING || s.GetReportId() == report {
 		return false
 	}

@@ -69,12 +69,12 @@ func TestAnAcceptedReportSeeksWhomItMisses(t *testing.T) {
 
 func openIncident(t *testing.T, content *reportingv1.IncidentContent) *reportingv1.Incident {
 	t.Helper()
-	i := rules.NewIncident(itemID, "J1")
+	i := rules.NewIncident(itemID, "J1", 1, "police:dispatch")
 	u := rules.Update{
 		Source: "police:dispatch", Epoch: 1, Content: content, Received: noon,
 		Envelope: &reportingv1.IncidentUpdate{Sequence: 1, IncidentNumber: "J1", IncidentVersion: 1, SourceTime: timestamppb.New(noon)},
 	}
-	if rules.Fold(xinbei(t), i, []rules.Update{u}, noon) == "" {
+	if rules.Fold(xinbei(t), i, []rules.Update{u}, openReports, noon) == "" {
 		t.Fatal("nothing was folded")
 	}
 	i.CreateTime = timestamppb.New(noon)

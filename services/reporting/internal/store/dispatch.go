@@ -56,21 +56,6 @@ func SpansAbove(ctx context.Context, q row.Querier, source string, epoch, above 
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[rules.Span])
 }
 
-// Holders gives the holder of each of the reports that exist; empty for a closed one.
-func Holders(ctx context.Context, q row.Querier, reports []string) (map[string]string, error) {
-	rows, err := q.Query(ctx, "SELECT id::text, coalesce(holder, '') FROM report WHERE id = ANY ($1::uuid[])", reports)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]string{}
-	var id, holder string
-	_, err = pgx.ForEachRow(rows, []any{&id, &holder}, func() error {
-		found[id] = holder
-		return nil
-	})
-	return found, err
-}
-
 // Incoming is one update on its way in.
 type Incoming struct {
 	// Envelope as sent.

@@ -30,6 +30,9 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 			SELECT (SELECT count(*) FROM report WHERE state = 5) + (SELECT count(*) FROM bulletin WHERE state = 1),
 			       (SELECT count(*) FROM report r WHERE r.state = 5 AND NOT EXISTS (SELECT FROM bulletin b WHERE b.report_id = r.id AND b.state = 1))
 			     + (SELECT count(*) FROM bulletin b WHERE b.state = 1 AND NOT EXISTS (SELECT FROM report r WHERE r.id = b.report_id AND r.state = 5))`},
+		{Promise: promise.NoUnownedMoment, Name: "incident.carried", SQL: `
+			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM report r WHERE r.id = i.matter_id AND r.holder IS NOT NULL))
+			FROM incident i WHERE i.state = 2`},
 		{Promise: promise.NoUnownedMoment, Name: "search.linked", SQL: `
 			SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM incident i
 				WHERE i.incident_number = s.incident_number AND i.matter_id IS NOT DISTINCT FROM s.report_id))

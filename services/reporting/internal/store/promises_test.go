@@ -29,6 +29,8 @@ func TestAPlantedViolationIsCounted(t *testing.T) {
 		"child.assessed": {insertReport, `INSERT INTO provisional_child (id, version, matter_id, create_time, update_time, trace, body)
 			VALUES ('4f0a9c21-b7d3-4c55-8a11-9a3f5be0a002', 1, '4f0a9c21-b7d3-4c55-8a11-9a3f5be0a001', now(), now(), '', '')`},
 		"report.can_end": {insertReport, "UPDATE report SET state = 5, holder = 'police', deadline = now(), clock = 'bulletin.acknowledge'"},
+		"incident.carried": {insertReport, `INSERT INTO incident (id, version, matter_id, state, overdue, create_time, update_time, incident_number, trace, body)
+			VALUES (gen_random_uuid(), 1, '4f0a9c21-b7d3-4c55-8a11-9a3f5be0a001', 2, false, now(), now(), 'J1', '', '')`},
 		"search.linked": {`INSERT INTO search (id, version, holder, deadline, clock, state, overdue, create_time, update_time, incident_number, trace, body)
 			VALUES (gen_random_uuid(), 1, 'police', now(), 'missing.search', 1, false, now(), now(), 'J1', '', '')`},
 		"reporter.anonymous": {`INSERT INTO idempotency (caller, method, request_id, digest, answer)

@@ -57,6 +57,7 @@ func NewTables() *Tables {
 	type report = row.Column[*reportingv1.Report]
 	type child = row.Column[*reportingv1.ProvisionalChild]
 	type assessment = row.Column[*reportingv1.Assessment]
+	type incident = row.Column[*reportingv1.Incident]
 	type source = row.Column[*reportingv1.DispatchSource]
 	type quarantined = row.Column[*reportingv1.QuarantinedUpdate]
 	type search = row.Column[*reportingv1.Search]
@@ -89,7 +90,9 @@ func NewTables() *Tables {
 			assessment{Name: "case_id", Path: "case_id", Type: "uuid"},
 		),
 		Incidents: row.NewTable("incident", "incident",
-			row.Column[*reportingv1.Incident]{Name: "incident_number", Path: "incident_number"},
+			incident{Name: "incident_number", Path: "incident_number"},
+			incident{Name: "life", Path: "life"},
+			incident{Name: "owner", Path: "owner"},
 		),
 		Sources: row.NewTable("dispatch_source", "dispatch_source",
 			source{Name: "source", Path: "source"},
@@ -179,15 +182,15 @@ func Constraints() map[string]func() *fault.Error {
 		return fault.New(faultv1.Reason_REASON_CONTENTION, "another call was faster; repeat with the same request_id").RetryAfter(time.Second)
 	}
 	return map[string]func() *fault.Error{
-		"incident_pkey":            contention,
-		"incident_incident_number": contention,
-		"dispatch_source_pkey":     contention,
-		"dispatch_source_source":   contention,
-		"dispatch_update_key":      contention,
-		"quarantined_update_pkey":  contention,
-		"search_running":           contention,
-		"placement_running":        contention,
-		"filing_running":           contention,
-		"supervision_running":      contention,
+		"incident_pkey":           contention,
+		"incident_number_life":    contention,
+		"dispatch_source_pkey":    contention,
+		"dispatch_source_source":  contention,
+		"dispatch_update_key":     contention,
+		"quarantined_update_pkey": contention,
+		"search_running":          contention,
+		"placement_running":       contention,
+		"filing_running":          contention,
+		"supervision_running":     contention,
 	}
 }

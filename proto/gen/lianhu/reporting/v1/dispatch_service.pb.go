@@ -83,7 +83,7 @@ const (
 	Quarantined_CAUSE_UNSPECIFIED Quarantined_Cause = 0
 	// The number is stored with other content; the earlier one stands.
 	Quarantined_CAUSE_CONFLICT Quarantined_Cause = 1
-	// The payload cannot be decoded.
+	// The payload cannot be decoded, or gives no field of the contract.
 	Quarantined_CAUSE_UNDECODABLE Quarantined_Cause = 2
 	// The content breaks a rule of the contract.
 	Quarantined_CAUSE_RULE_BROKEN Quarantined_Cause = 3
@@ -97,6 +97,8 @@ const (
 	Quarantined_CAUSE_TIME_IMPLAUSIBLE Quarantined_Cause = 7
 	// Storing it failed on our side whatever was tried; the operator is told and will replay it.
 	Quarantined_CAUSE_UNPROCESSABLE Quarantined_Cause = 8
+	// The incident belongs to another source. What is told of it here is used by nobody: give the incident a number of its own.
+	Quarantined_CAUSE_FOREIGN_INCIDENT Quarantined_Cause = 9
 )
 
 // Enum value maps for Quarantined_Cause.
@@ -111,6 +113,7 @@ var (
 		6: "CAUSE_VOIDED",
 		7: "CAUSE_TIME_IMPLAUSIBLE",
 		8: "CAUSE_UNPROCESSABLE",
+		9: "CAUSE_FOREIGN_INCIDENT",
 	}
 	Quarantined_Cause_value = map[string]int32{
 		"CAUSE_UNSPECIFIED":      0,
@@ -122,6 +125,7 @@ var (
 		"CAUSE_VOIDED":           6,
 		"CAUSE_TIME_IMPLAUSIBLE": 7,
 		"CAUSE_UNPROCESSABLE":    8,
+		"CAUSE_FOREIGN_INCIDENT": 9,
 	}
 )
 
@@ -317,9 +321,12 @@ type Hello struct {
 	// Every number up to this one is stored, quarantined or voided.
 	DurableThrough int64 `protobuf:"varint,2,opt,name=durable_through,json=durableThrough,proto3" json:"durable_through,omitempty"`
 	// Missing ranges above durable_through and below the greatest number known; the first 100.
-	Gaps          []*SequenceRange `protobuf:"bytes,3,rep,name=gaps,proto3" json:"gaps,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Gaps []*SequenceRange `protobuf:"bytes,3,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	// Greatest number known in the epoch; durable_through when there is none above it. With fewer than 100 gaps named, nothing but the gaps and
+	// what lies above this number is missing. 0 from a server that does not tell.
+	GreatestSequence int64 `protobuf:"varint,4,opt,name=greatest_sequence,json=greatestSequence,proto3" json:"greatest_sequence,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -373,6 +380,13 @@ func (x *Hello) GetGaps() []*SequenceRange {
 	return nil
 }
 
+func (x *Hello) GetGreatestSequence() int64 {
+	if x != nil {
+		return x.GreatestSequence
+	}
+	return 0
+}
+
 // Ack is sent only after what it acknowledges is durable.
 type Ack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -381,9 +395,11 @@ type Ack struct {
 	// Missing ranges above durable_through and below the greatest number known; the first 100.
 	Gaps []*SequenceRange `protobuf:"bytes,2,rep,name=gaps,proto3" json:"gaps,omitempty"`
 	// Numbers of this batch whose content was quarantined.
-	Quarantined   []*Quarantined `protobuf:"bytes,3,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Quarantined []*Quarantined `protobuf:"bytes,3,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// Greatest number known in the epoch; see Hello.greatest_sequence.
+	GreatestSequence int64 `protobuf:"varint,4,opt,name=greatest_sequence,json=greatestSequence,proto3" json:"greatest_sequence,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Ack) Reset() {
@@ -435,6 +451,13 @@ func (x *Ack) GetQuarantined() []*Quarantined {
 		return x.Quarantined
 	}
 	return nil
+}
+
+func (x *Ack) GetGreatestSequence() int64 {
+	if x != nil {
+		return x.GreatestSequence
+	}
+	return 0
 }
 
 // SequenceRange is a closed range of numbers.
@@ -737,8 +760,12 @@ type SourceCounts struct {
 	// Updates told to incidents that held fields the contract of the service does not have: a newer sender's, or misspelt ones. They are kept
 	// with the update as it was sent and otherwise passed over.
 	UnknownFields int64 `protobuf:"varint,7,opt,name=unknown_fields,json=unknownFields,proto3" json:"unknown_fields,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Updates whose incident version lay further from the one that stood than the district expects; see Incident.version_leap.
+	VersionLeaps int64 `protobuf:"varint,8,opt,name=version_leaps,json=versionLeaps,proto3" json:"version_leaps,omitempty"`
+	// Updates that named a division that was closed by then.
+	StaleDivisions int64 `protobuf:"varint,9,opt,name=stale_divisions,json=staleDivisions,proto3" json:"stale_divisions,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SourceCounts) Reset() {
@@ -816,6 +843,20 @@ func (x *SourceCounts) GetUnknownCodes() int64 {
 func (x *SourceCounts) GetUnknownFields() int64 {
 	if x != nil {
 		return x.UnknownFields
+	}
+	return 0
+}
+
+func (x *SourceCounts) GetVersionLeaps() int64 {
+	if x != nil {
+		return x.VersionLeaps
+	}
+	return 0
+}
+
+func (x *SourceCounts) GetStaleDivisions() int64 {
+	if x != nil {
+		return x.StaleDivisions
 	}
 	return 0
 }
@@ -1201,21 +1242,23 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\x04Void\x12\x1f\n" +
 	"\x04from\x18\x01 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x04from\x12\x1b\n" +
 	"\x02to\x18\x02 \x01(\x03B\v\xbaH\x04\"\x02(\x01\xf0\xd2%\x02R\x02to\x12$\n" +
-	"\x06reason\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xf0\xd2%\x03R\x06reason\"\x90\x01\n" +
+	"\x06reason\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xf0\xd2%\x03R\x06reason\"\xc3\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\x05epoch\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\x05epoch\x12-\n" +
 	"\x0fdurable_through\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x0edurableThrough\x12<\n" +
-	"\x04gaps\x18\x03 \x03(\v2\".lianhu.reporting.v1.SequenceRangeB\x04\xf0\xd2%\x02R\x04gaps\"\xbc\x01\n" +
+	"\x04gaps\x18\x03 \x03(\v2\".lianhu.reporting.v1.SequenceRangeB\x04\xf0\xd2%\x02R\x04gaps\x121\n" +
+	"\x11greatest_sequence\x18\x04 \x01(\x03B\x04\xf0\xd2%\x02R\x10greatestSequence\"\xef\x01\n" +
 	"\x03Ack\x12-\n" +
 	"\x0fdurable_through\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\x0edurableThrough\x12<\n" +
 	"\x04gaps\x18\x02 \x03(\v2\".lianhu.reporting.v1.SequenceRangeB\x04\xf0\xd2%\x02R\x04gaps\x12H\n" +
-	"\vquarantined\x18\x03 \x03(\v2 .lianhu.reporting.v1.QuarantinedB\x04\xf0\xd2%\x02R\vquarantined\"?\n" +
+	"\vquarantined\x18\x03 \x03(\v2 .lianhu.reporting.v1.QuarantinedB\x04\xf0\xd2%\x02R\vquarantined\x121\n" +
+	"\x11greatest_sequence\x18\x04 \x01(\x03B\x04\xf0\xd2%\x02R\x10greatestSequence\"?\n" +
 	"\rSequenceRange\x12\x18\n" +
 	"\x04from\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\x04from\x12\x14\n" +
-	"\x02to\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x02to\"\xd3\x02\n" +
+	"\x02to\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x02to\"\xef\x02\n" +
 	"\vQuarantined\x12 \n" +
 	"\bsequence\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\bsequence\x12B\n" +
-	"\x05cause\x18\x02 \x01(\x0e2&.lianhu.reporting.v1.Quarantined.CauseB\x04\xf0\xd2%\x02R\x05cause\"\xdd\x01\n" +
+	"\x05cause\x18\x02 \x01(\x0e2&.lianhu.reporting.v1.Quarantined.CauseB\x04\xf0\xd2%\x02R\x05cause\"\xf9\x01\n" +
 	"\x05Cause\x12\x15\n" +
 	"\x11CAUSE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCAUSE_CONFLICT\x10\x01\x12\x15\n" +
@@ -1225,7 +1268,8 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\x14CAUSE_REPORT_UNKNOWN\x10\x05\x12\x10\n" +
 	"\fCAUSE_VOIDED\x10\x06\x12\x1a\n" +
 	"\x16CAUSE_TIME_IMPLAUSIBLE\x10\a\x12\x17\n" +
-	"\x13CAUSE_UNPROCESSABLE\x10\b\"\xfb\x04\n" +
+	"\x13CAUSE_UNPROCESSABLE\x10\b\x12\x1a\n" +
+	"\x16CAUSE_FOREIGN_INCIDENT\x10\t\"\xfb\x04\n" +
 	"\x0eDispatchSource\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12\x18\n" +
 	"\x04etag\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04etag\x12\x1e\n" +
@@ -1244,7 +1288,7 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\askew_ms\x18\x0f \x01(\x03B\x04\xf0\xd2%\x02R\x06skewMs\x12=\n" +
 	"\tlast_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\blastTime\x12 \n" +
 	"\bcontract\x18\x11 \x01(\tB\x04\xf0\xd2%\x02R\bcontract\x12\x1e\n" +
-	"\aopening\x18\x12 \x01(\x03B\x04\xf0\xd2%\x02R\aopeningJ\x04\b\r\x10\x0e\"\xa8\x02\n" +
+	"\aopening\x18\x12 \x01(\x03B\x04\xf0\xd2%\x02R\aopeningJ\x04\b\r\x10\x0e\"\x82\x03\n" +
 	"\fSourceCounts\x12\x1e\n" +
 	"\aupdates\x18\x01 \x01(\x03B\x04\xf0\xd2%\x02R\aupdates\x12/\n" +
 	"\x10repeated_updates\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x0frepeatedUpdates\x12\x1c\n" +
@@ -1252,7 +1296,9 @@ const file_lianhu_reporting_v1_dispatch_service_proto_rawDesc = "" +
 	"\astreams\x18\x04 \x01(\x03B\x04\xf0\xd2%\x02R\astreams\x121\n" +
 	"\x11greatest_sequence\x18\x05 \x01(\x03B\x04\xf0\xd2%\x02R\x10greatestSequence\x12)\n" +
 	"\runknown_codes\x18\x06 \x01(\x03B\x04\xf0\xd2%\x02R\funknownCodes\x12+\n" +
-	"\x0eunknown_fields\x18\a \x01(\x03B\x04\xf0\xd2%\x02R\runknownFields\"\x1c\n" +
+	"\x0eunknown_fields\x18\a \x01(\x03B\x04\xf0\xd2%\x02R\runknownFields\x12)\n" +
+	"\rversion_leaps\x18\b \x01(\x03B\x04\xf0\xd2%\x02R\fversionLeaps\x12-\n" +
+	"\x0fstale_divisions\x18\t \x01(\x03B\x04\xf0\xd2%\x02R\x0estaleDivisions\"\x1c\n" +
 	"\x1aGetDispatchPositionRequest\"U\n" +
 	"\x1bGetDispatchPositionResponse\x126\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1a.lianhu.reporting.v1.HelloB\x04\xf0\xd2%\x02R\x05hello\"\xd2\x01\n" +

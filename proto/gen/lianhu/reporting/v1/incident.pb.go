@@ -33,9 +33,9 @@ const (
 	Incident_STATE_UNSPECIFIED Incident_State = 0
 	// Open (未结).
 	Incident_STATE_OPEN Incident_State = 1
-	// Linked to a report, which carries it on (已关联报告).
+	// Linked to a report that carries it on (已关联报告).
 	Incident_STATE_LINKED Incident_State = 2
-	// Closed by dispatch (已结).
+	// Closed by dispatch, ended by its police unit, or ended with its report (已结).
 	Incident_STATE_CLOSED Incident_State = 3
 )
 
@@ -80,6 +80,128 @@ func (x Incident_State) Number() protoreflect.EnumNumber {
 // Deprecated: Use Incident_State.Descriptor instead.
 func (Incident_State) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{0, 0}
+}
+
+// How it ended.
+type IncidentEnd_Ground int32
+
+const (
+	// Not set.
+	IncidentEnd_GROUND_UNSPECIFIED IncidentEnd_Ground = 0
+	// The police unit dealt with it (已处置).
+	IncidentEnd_GROUND_HANDLED IncidentEnd_Ground = 1
+	// It tells of nothing that concerns a child (不涉及未成年人).
+	IncidentEnd_GROUND_NO_CHILD IncidentEnd_Ground = 2
+	// It was told by mistake, or is told under another number (误报或重复).
+	IncidentEnd_GROUND_MISTAKEN IncidentEnd_Ground = 3
+	// The report that carried it has ended, and nothing was told since its response was closed (随报告办结).
+	IncidentEnd_GROUND_WITH_REPORT IncidentEnd_Ground = 4
+)
+
+// Enum value maps for IncidentEnd_Ground.
+var (
+	IncidentEnd_Ground_name = map[int32]string{
+		0: "GROUND_UNSPECIFIED",
+		1: "GROUND_HANDLED",
+		2: "GROUND_NO_CHILD",
+		3: "GROUND_MISTAKEN",
+		4: "GROUND_WITH_REPORT",
+	}
+	IncidentEnd_Ground_value = map[string]int32{
+		"GROUND_UNSPECIFIED": 0,
+		"GROUND_HANDLED":     1,
+		"GROUND_NO_CHILD":    2,
+		"GROUND_MISTAKEN":    3,
+		"GROUND_WITH_REPORT": 4,
+	}
+)
+
+func (x IncidentEnd_Ground) Enum() *IncidentEnd_Ground {
+	p := new(IncidentEnd_Ground)
+	*p = x
+	return p
+}
+
+func (x IncidentEnd_Ground) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IncidentEnd_Ground) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_reporting_v1_incident_proto_enumTypes[1].Descriptor()
+}
+
+func (IncidentEnd_Ground) Type() protoreflect.EnumType {
+	return &file_lianhu_reporting_v1_incident_proto_enumTypes[1]
+}
+
+func (x IncidentEnd_Ground) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IncidentEnd_Ground.Descriptor instead.
+func (IncidentEnd_Ground) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2, 0}
+}
+
+// What became of it.
+type IncidentOffer_Outcome int32
+
+const (
+	// Not answered yet.
+	IncidentOffer_OUTCOME_UNSPECIFIED IncidentOffer_Outcome = 0
+	// Taken over (已接收).
+	IncidentOffer_OUTCOME_ACCEPTED IncidentOffer_Outcome = 1
+	// Declined (已拒绝).
+	IncidentOffer_OUTCOME_DECLINED IncidentOffer_Outcome = 2
+	// Not answered in time (逾期未答复).
+	IncidentOffer_OUTCOME_SILENT IncidentOffer_Outcome = 3
+	// Not asked any more: the holder ended it, or news moved it elsewhere (已撤回).
+	IncidentOffer_OUTCOME_WITHDRAWN IncidentOffer_Outcome = 4
+)
+
+// Enum value maps for IncidentOffer_Outcome.
+var (
+	IncidentOffer_Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_ACCEPTED",
+		2: "OUTCOME_DECLINED",
+		3: "OUTCOME_SILENT",
+		4: "OUTCOME_WITHDRAWN",
+	}
+	IncidentOffer_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED": 0,
+		"OUTCOME_ACCEPTED":    1,
+		"OUTCOME_DECLINED":    2,
+		"OUTCOME_SILENT":      3,
+		"OUTCOME_WITHDRAWN":   4,
+	}
+)
+
+func (x IncidentOffer_Outcome) Enum() *IncidentOffer_Outcome {
+	p := new(IncidentOffer_Outcome)
+	*p = x
+	return p
+}
+
+func (x IncidentOffer_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IncidentOffer_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_reporting_v1_incident_proto_enumTypes[2].Descriptor()
+}
+
+func (IncidentOffer_Outcome) Type() protoreflect.EnumType {
+	return &file_lianhu_reporting_v1_incident_proto_enumTypes[2]
+}
+
+func (x IncidentOffer_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IncidentOffer_Outcome.Descriptor instead.
+func (IncidentOffer_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3, 0}
 }
 
 // Kind of a milestone.
@@ -131,11 +253,11 @@ func (x Milestone_Kind) String() string {
 }
 
 func (Milestone_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_lianhu_reporting_v1_incident_proto_enumTypes[1].Descriptor()
+	return file_lianhu_reporting_v1_incident_proto_enumTypes[3].Descriptor()
 }
 
 func (Milestone_Kind) Type() protoreflect.EnumType {
-	return &file_lianhu_reporting_v1_incident_proto_enumTypes[1]
+	return &file_lianhu_reporting_v1_incident_proto_enumTypes[3]
 }
 
 func (x Milestone_Kind) Number() protoreflect.EnumNumber {
@@ -144,7 +266,7 @@ func (x Milestone_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Milestone_Kind.Descriptor instead.
 func (Milestone_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3, 0}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Status of an incident in the dispatch system.
@@ -180,11 +302,11 @@ func (x IncidentContent_Status) String() string {
 }
 
 func (IncidentContent_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_lianhu_reporting_v1_incident_proto_enumTypes[2].Descriptor()
+	return file_lianhu_reporting_v1_incident_proto_enumTypes[4].Descriptor()
 }
 
 func (IncidentContent_Status) Type() protoreflect.EnumType {
-	return &file_lianhu_reporting_v1_incident_proto_enumTypes[2]
+	return &file_lianhu_reporting_v1_incident_proto_enumTypes[4]
 }
 
 func (x IncidentContent_Status) Number() protoreflect.EnumNumber {
@@ -193,27 +315,47 @@ func (x IncidentContent_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use IncidentContent_Status.Descriptor instead.
 func (IncidentContent_Status) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{4, 0}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{7, 0}
 }
 
-// Incident is one emergency as the police dispatch system tells it (警情), folded from its updates. It is an item until it
-// is closed by dispatch or linked to a report.
+// Incident is one emergency as the police dispatch system tells it (警情), folded from its updates. It is an item as long as it is open: until it
+// is closed by dispatch, ended by its police unit, or linked to a report that carries it.
 //
-// The fold does not depend on the order of arrival. For each incident number the update with the greatest
-// (incident_version, epoch, sequence, source) - compared in this order, source as bytes - gives category, division, place,
-// summary, situations, status, report_id and codes. Milestones are slots of their own: for each kind the earliest time ever
-// told stands. Two sources that use one incident number tell of one incident.
+// Whose it is: an incident belongs to the source that told of its number first (`owner`), and to those that the district names for it
+// (dispatch.yaml, `shared`), the bureau for instance. An update of any other source is quarantined as CAUSE_FOREIGN_INCIDENT and told to nobody.
+//
+// The fold: updates of one life of a number are ranked by (incident_version, epoch, sequence, source), compared in this order, source as bytes.
+// Two versions that lie more than the district's `version_leap` apart are not compared, as one of them is a mistake that would otherwise stand for
+// ever: of one source the greater (epoch, sequence) stands above, of two sources the later source time. The update that stands above all others
+// is the top; it gives version, source time and the rest of its envelope. Each field of the content comes from the highest update that says it.
+// An update says every field, an absent one as empty, with one exception: one whose JSON payload has a name that the contract does
+// not have says only the fields it names, and `status`; what it leaves out stays as it was (`kept_fields`), since the unknown name may be a
+// misspelt one. `status` is always said: absent means open. A payload in which no field of the contract is given is no content at all:
+// CAUSE_UNDECODABLE. Milestones are slots of their own: for each kind the earliest time ever told stands.
+//
+// Lives: dispatch systems use numbers again, each year or each day. A number's lives are Incidents of their own, `life` 1, 2 and so on; a
+// call that names a number means its last life unless it says another. An update belongs to the first life whose top was made no longer than the
+// district's `second_life_hours` before it; where there is none, to the last life if it can be that one's late or further news, which is when its
+// version is higher than the top's, or its source (the top's own) numbered it no later than the top; else it begins the next life. When
+// something was made is its source time, and the receiving where that lies before the year 2000. Lives are told apart when an update is stored.
+//
+// State: LINKED while a report carries the incident. A report that has ended carries nothing; one whose response is closed carries what was
+// told before that. So news on a report that is done makes the incident OPEN again, held by the station of its division, with its links
+// kept. CLOSED when the status says so, or when its police unit or its report has ended it at the version that stands (`ends`); else OPEN.
+//
+// Where it happens: `division` is the division in force that answers for the one told; `stale_division` is the one told when it was closed by then.
+// When news moves an open incident to the area of another station, that station is offered it and the holder stays until it accepts.
 //
 // Codes: the codes of the content that stands are read by the district's table of the source that stands (ListDispatchCodes of the
 // registry), each time the incident is read, so that a table loaded later counts at once. recognised_situations are the content's own
 // situations and those its codes tell of; recognised_measures those its codes tell of; both each once, in the order they are first named.
 // unknown_codes are the codes the table does not have, in the content's order. A code never quarantines an update.
 //
-// Deadlines that pass: when a deadline of the station or the bureau has passed, missed_deadlines keeps it. An update of the incident is
-// late when it was received more than 60 seconds of business time after its source time; a replayed quarantined update counts by the
-// time it was first received. A kept deadline that lies between the source time and the receiving of some late update, both included, is
-// marked overdue_while_link_down: what the source knew before the deadline did not reach us before it. Whatever the order of the updates, the
-// marks are the same; whether an update's fields stand does not matter. The source's clock is taken as it is: a wrong one shows as its skew.
+// Deadlines that pass: when a deadline of the station or the bureau has passed, missed_deadlines keeps it. An update of the incident is late when
+// it was received more than 60 seconds of business time after it was made; a replayed quarantined update counts by the time it was first
+// received. It was made at its source time, set right by the skew measured of its source. A kept deadline that lies between making and
+// receiving of some late update, both included, is marked overdue_while_link_down: what the source knew before the deadline did not reach us before
+// it. An update made before the incident was known here excuses nothing, whatever its source time says.
 //
 // Missing children: the commit in which the incident, open or linked, first tells of a missing child also begins a Search, under its own clock
 // and held by the station of the incident's division. One incident begins one search; later updates do not end it.
@@ -255,9 +397,29 @@ type Incident struct {
 	UnknownCodes []string `protobuf:"bytes,20,rep,name=unknown_codes,json=unknownCodes,proto3" json:"unknown_codes,omitempty"`
 	// Deadlines of the station and the bureau that passed, oldest first; output only.
 	MissedDeadlines []*MissedDeadline `protobuf:"bytes,21,rep,name=missed_deadlines,json=missedDeadlines,proto3" json:"missed_deadlines,omitempty"`
+	// Life of the number, from 1; see Incident.
+	Life int32 `protobuf:"varint,22,opt,name=life,proto3" json:"life,omitempty"`
+	// Source that told of it first: unit, colon, system.
+	Owner string `protobuf:"bytes,23,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Division told when it was closed by then (已撤销区划); empty otherwise.
+	StaleDivision string `protobuf:"bytes,24,opt,name=stale_division,json=staleDivision,proto3" json:"stale_division,omitempty"`
+	// True once two versions told lay further apart than the district expects (版本跳跃): somebody has to look at the source.
+	VersionLeap bool `protobuf:"varint,25,opt,name=version_leap,json=versionLeap,proto3" json:"version_leap,omitempty"`
+	// Names in the JSON payload of the top update that the contract does not have, at most 20: perhaps misspelt ones. Somebody has to look.
+	UnknownFields []string `protobuf:"bytes,26,rep,name=unknown_fields,json=unknownFields,proto3" json:"unknown_fields,omitempty"`
+	// Fields of the content that stand from an update below the top; see Incident.
+	KeptFields []*KeptField `protobuf:"bytes,27,rep,name=kept_fields,json=keptFields,proto3" json:"kept_fields,omitempty"`
+	// Business time at which the top update was first received.
+	ReceiveTime *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=receive_time,json=receiveTime,proto3" json:"receive_time,omitempty"`
 	// Links to reports made by officers, struck out ones included. They stand beside the fold: an incident is linked while one of them stands or
 	// dispatch names a report.
-	Links         []*IncidentLink `protobuf:"bytes,30,rep,name=links,proto3" json:"links,omitempty"`
+	Links []*IncidentLink `protobuf:"bytes,30,rep,name=links,proto3" json:"links,omitempty"`
+	// How it was ended here, oldest first. The last one counts as long as the version it names is the one that stands.
+	Ends []*IncidentEnd `protobuf:"bytes,31,rep,name=ends,proto3" json:"ends,omitempty"`
+	// Reports linked here whose response was closed when the top update came, or when an officer linked them: they carry nothing of it.
+	DoneReports []string `protobuf:"bytes,33,rep,name=done_reports,json=doneReports,proto3" json:"done_reports,omitempty"`
+	// Offers to another police unit, oldest first.
+	Offers        []*IncidentOffer `protobuf:"bytes,32,rep,name=offers,proto3" json:"offers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,9 +580,388 @@ func (x *Incident) GetMissedDeadlines() []*MissedDeadline {
 	return nil
 }
 
+func (x *Incident) GetLife() int32 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
+func (x *Incident) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Incident) GetStaleDivision() string {
+	if x != nil {
+		return x.StaleDivision
+	}
+	return ""
+}
+
+func (x *Incident) GetVersionLeap() bool {
+	if x != nil {
+		return x.VersionLeap
+	}
+	return false
+}
+
+func (x *Incident) GetUnknownFields() []string {
+	if x != nil {
+		return x.UnknownFields
+	}
+	return nil
+}
+
+func (x *Incident) GetKeptFields() []*KeptField {
+	if x != nil {
+		return x.KeptFields
+	}
+	return nil
+}
+
+func (x *Incident) GetReceiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReceiveTime
+	}
+	return nil
+}
+
 func (x *Incident) GetLinks() []*IncidentLink {
 	if x != nil {
 		return x.Links
+	}
+	return nil
+}
+
+func (x *Incident) GetEnds() []*IncidentEnd {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
+func (x *Incident) GetDoneReports() []string {
+	if x != nil {
+		return x.DoneReports
+	}
+	return nil
+}
+
+func (x *Incident) GetOffers() []*IncidentOffer {
+	if x != nil {
+		return x.Offers
+	}
+	return nil
+}
+
+// KeptField is a field of the content that the top update did not say.
+type KeptField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the field in the contract, for example `summary`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// Version of the update that said it.
+	IncidentVersion int64 `protobuf:"varint,2,opt,name=incident_version,json=incidentVersion,proto3" json:"incident_version,omitempty"`
+	// Epoch of that update.
+	Epoch int64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Sequence of that update.
+	Sequence int64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Source of that update.
+	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	// Time in the source of that update.
+	SourceTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=source_time,json=sourceTime,proto3" json:"source_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptField) Reset() {
+	*x = KeptField{}
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptField) ProtoMessage() {}
+
+func (x *KeptField) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptField.ProtoReflect.Descriptor instead.
+func (*KeptField) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *KeptField) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *KeptField) GetIncidentVersion() int64 {
+	if x != nil {
+		return x.IncidentVersion
+	}
+	return 0
+}
+
+func (x *KeptField) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *KeptField) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *KeptField) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *KeptField) GetSourceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SourceTime
+	}
+	return nil
+}
+
+// IncidentEnd says that what an incident tells up to a version is dealt with (警情办结).
+type IncidentEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How.
+	Ground IncidentEnd_Ground `protobuf:"varint,1,opt,name=ground,proto3,enum=lianhu.reporting.v1.IncidentEnd_Ground" json:"ground,omitempty"`
+	// Why, at most 500 characters; empty when it ended with its report.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Unit that ended it; empty when it ended with its report.
+	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who did; empty when it ended with its report.
+	Officer string `protobuf:"bytes,4,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time of the end.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Version of the incident that stood then.
+	IncidentVersion int64 `protobuf:"varint,6,opt,name=incident_version,json=incidentVersion,proto3" json:"incident_version,omitempty"`
+	// Epoch of the update that stood then.
+	Epoch int64 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Sequence of the update that stood then.
+	Sequence int64 `protobuf:"varint,8,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Source of the update that stood then.
+	Source        string `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncidentEnd) Reset() {
+	*x = IncidentEnd{}
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncidentEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncidentEnd) ProtoMessage() {}
+
+func (x *IncidentEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncidentEnd.ProtoReflect.Descriptor instead.
+func (*IncidentEnd) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *IncidentEnd) GetGround() IncidentEnd_Ground {
+	if x != nil {
+		return x.Ground
+	}
+	return IncidentEnd_GROUND_UNSPECIFIED
+}
+
+func (x *IncidentEnd) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *IncidentEnd) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *IncidentEnd) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *IncidentEnd) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *IncidentEnd) GetIncidentVersion() int64 {
+	if x != nil {
+		return x.IncidentVersion
+	}
+	return 0
+}
+
+func (x *IncidentEnd) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *IncidentEnd) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *IncidentEnd) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+// IncidentOffer asks another police unit to take an incident over (警情移交).
+type IncidentOffer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unit that held it.
+	FromUnit string `protobuf:"bytes,1,opt,name=from_unit,json=fromUnit,proto3" json:"from_unit,omitempty"`
+	// Unit that is asked.
+	ToUnit string `protobuf:"bytes,2,opt,name=to_unit,json=toUnit,proto3" json:"to_unit,omitempty"`
+	// Why, at most 500 characters; empty when news moved the incident to that unit's area.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// Business time of the offer.
+	OfferTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=offer_time,json=offerTime,proto3" json:"offer_time,omitempty"`
+	// What became of it.
+	Outcome IncidentOffer_Outcome `protobuf:"varint,5,opt,name=outcome,proto3,enum=lianhu.reporting.v1.IncidentOffer_Outcome" json:"outcome,omitempty"`
+	// Why it was declined, at most 500 characters.
+	DeclineText string `protobuf:"bytes,6,opt,name=decline_text,json=declineText,proto3" json:"decline_text,omitempty"`
+	// Business time of the answer.
+	AnswerTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=answer_time,json=answerTime,proto3" json:"answer_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncidentOffer) Reset() {
+	*x = IncidentOffer{}
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncidentOffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncidentOffer) ProtoMessage() {}
+
+func (x *IncidentOffer) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncidentOffer.ProtoReflect.Descriptor instead.
+func (*IncidentOffer) Descriptor() ([]byte, []int) {
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *IncidentOffer) GetFromUnit() string {
+	if x != nil {
+		return x.FromUnit
+	}
+	return ""
+}
+
+func (x *IncidentOffer) GetToUnit() string {
+	if x != nil {
+		return x.ToUnit
+	}
+	return ""
+}
+
+func (x *IncidentOffer) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *IncidentOffer) GetOfferTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OfferTime
+	}
+	return nil
+}
+
+func (x *IncidentOffer) GetOutcome() IncidentOffer_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return IncidentOffer_OUTCOME_UNSPECIFIED
+}
+
+func (x *IncidentOffer) GetDeclineText() string {
+	if x != nil {
+		return x.DeclineText
+	}
+	return ""
+}
+
+func (x *IncidentOffer) GetAnswerTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AnswerTime
 	}
 	return nil
 }
@@ -448,7 +989,7 @@ type IncidentLink struct {
 
 func (x *IncidentLink) Reset() {
 	*x = IncidentLink{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +1001,7 @@ func (x *IncidentLink) String() string {
 func (*IncidentLink) ProtoMessage() {}
 
 func (x *IncidentLink) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[1]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +1014,7 @@ func (x *IncidentLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IncidentLink.ProtoReflect.Descriptor instead.
 func (*IncidentLink) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *IncidentLink) GetReportId() string {
@@ -542,7 +1083,7 @@ type MissedDeadline struct {
 
 func (x *MissedDeadline) Reset() {
 	*x = MissedDeadline{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +1095,7 @@ func (x *MissedDeadline) String() string {
 func (*MissedDeadline) ProtoMessage() {}
 
 func (x *MissedDeadline) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[2]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +1108,7 @@ func (x *MissedDeadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissedDeadline.ProtoReflect.Descriptor instead.
 func (*MissedDeadline) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *MissedDeadline) GetDeadline() *timestamppb.Timestamp {
@@ -611,7 +1152,7 @@ type Milestone struct {
 
 func (x *Milestone) Reset() {
 	*x = Milestone{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +1164,7 @@ func (x *Milestone) String() string {
 func (*Milestone) ProtoMessage() {}
 
 func (x *Milestone) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[3]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +1177,7 @@ func (x *Milestone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Milestone.ProtoReflect.Descriptor instead.
 func (*Milestone) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Milestone) GetKind() Milestone_Kind {
@@ -653,7 +1194,8 @@ func (x *Milestone) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// IncidentContent is what the payload of an update holds.
+// IncidentContent is what the payload of an update holds. It tells the whole incident each time: a field that is left out is empty from then on.
+// See Incident for the one exception.
 type IncidentContent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Category of the dispatch system, at most 60 characters (警情类别).
@@ -681,7 +1223,7 @@ type IncidentContent struct {
 
 func (x *IncidentContent) Reset() {
 	*x = IncidentContent{}
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +1235,7 @@ func (x *IncidentContent) String() string {
 func (*IncidentContent) ProtoMessage() {}
 
 func (x *IncidentContent) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[4]
+	mi := &file_lianhu_reporting_v1_incident_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +1248,7 @@ func (x *IncidentContent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IncidentContent.ProtoReflect.Descriptor instead.
 func (*IncidentContent) Descriptor() ([]byte, []int) {
-	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_reporting_v1_incident_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *IncidentContent) GetCategory() string {
@@ -776,7 +1318,7 @@ var File_lianhu_reporting_v1_incident_proto protoreflect.FileDescriptor
 
 const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\n" +
-	"\"lianhu/reporting/v1/incident.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xe3\b\n" +
+	"\"lianhu/reporting/v1/incident.proto\x12\x13lianhu.reporting.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xcf\f\n" +
 	"\bIncident\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -801,14 +1343,65 @@ const file_lianhu_reporting_v1_incident_proto_rawDesc = "" +
 	"\x15recognised_situations\x18\x12 \x03(\tB\x04\xf0\xd2%\x05R\x14recognisedSituations\x125\n" +
 	"\x13recognised_measures\x18\x13 \x03(\tB\x04\xf0\xd2%\x05R\x12recognisedMeasures\x12)\n" +
 	"\runknown_codes\x18\x14 \x03(\tB\x04\xf0\xd2%\x05R\funknownCodes\x12T\n" +
-	"\x10missed_deadlines\x18\x15 \x03(\v2#.lianhu.reporting.v1.MissedDeadlineB\x04\xf0\xd2%\x02R\x0fmissedDeadlines\x12=\n" +
-	"\x05links\x18\x1e \x03(\v2!.lianhu.reporting.v1.IncidentLinkB\x04\xf0\xd2%\x05R\x05links\"R\n" +
+	"\x10missed_deadlines\x18\x15 \x03(\v2#.lianhu.reporting.v1.MissedDeadlineB\x04\xf0\xd2%\x02R\x0fmissedDeadlines\x12\x18\n" +
+	"\x04life\x18\x16 \x01(\x05B\x04\xf0\xd2%\x02R\x04life\x12\x1a\n" +
+	"\x05owner\x18\x17 \x01(\tB\x04\xf0\xd2%\x02R\x05owner\x12+\n" +
+	"\x0estale_division\x18\x18 \x01(\tB\x04\xf0\xd2%\x02R\rstaleDivision\x12'\n" +
+	"\fversion_leap\x18\x19 \x01(\bB\x04\xf0\xd2%\x02R\vversionLeap\x12+\n" +
+	"\x0eunknown_fields\x18\x1a \x03(\tB\x04\xf0\xd2%\x05R\runknownFields\x12E\n" +
+	"\vkept_fields\x18\x1b \x03(\v2\x1e.lianhu.reporting.v1.KeptFieldB\x04\xf0\xd2%\x02R\n" +
+	"keptFields\x12C\n" +
+	"\freceive_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\vreceiveTime\x12=\n" +
+	"\x05links\x18\x1e \x03(\v2!.lianhu.reporting.v1.IncidentLinkB\x04\xf0\xd2%\x05R\x05links\x12:\n" +
+	"\x04ends\x18\x1f \x03(\v2 .lianhu.reporting.v1.IncidentEndB\x04\xf0\xd2%\x05R\x04ends\x12'\n" +
+	"\fdone_reports\x18! \x03(\tB\x04\xf0\xd2%\x02R\vdoneReports\x12@\n" +
+	"\x06offers\x18  \x03(\v2\".lianhu.reporting.v1.IncidentOfferB\x04\xf0\xd2%\x05R\x06offers\"R\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"STATE_OPEN\x10\x01\x12\x10\n" +
 	"\fSTATE_LINKED\x10\x02\x12\x10\n" +
-	"\fSTATE_CLOSED\x10\x03\"\xae\x02\n" +
+	"\fSTATE_CLOSED\x10\x03\"\xf7\x01\n" +
+	"\tKeptField\x12\x1a\n" +
+	"\x05field\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x05field\x12/\n" +
+	"\x10incident_version\x18\x02 \x01(\x03B\x04\xf0\xd2%\x02R\x0fincidentVersion\x12\x1a\n" +
+	"\x05epoch\x18\x03 \x01(\x03B\x04\xf0\xd2%\x02R\x05epoch\x12 \n" +
+	"\bsequence\x18\x04 \x01(\x03B\x04\xf0\xd2%\x02R\bsequence\x12\x1c\n" +
+	"\x06source\x18\x05 \x01(\tB\x04\xf0\xd2%\x02R\x06source\x12A\n" +
+	"\vsource_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"sourceTime\"\xea\x03\n" +
+	"\vIncidentEnd\x12E\n" +
+	"\x06ground\x18\x01 \x01(\x0e2'.lianhu.reporting.v1.IncidentEnd.GroundB\x04\xf0\xd2%\x02R\x06ground\x12\x18\n" +
+	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12\x18\n" +
+	"\x04unit\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x04 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12;\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\x12/\n" +
+	"\x10incident_version\x18\x06 \x01(\x03B\x04\xf0\xd2%\x02R\x0fincidentVersion\x12\x1a\n" +
+	"\x05epoch\x18\a \x01(\x03B\x04\xf0\xd2%\x02R\x05epoch\x12 \n" +
+	"\bsequence\x18\b \x01(\x03B\x04\xf0\xd2%\x02R\bsequence\x12\x1c\n" +
+	"\x06source\x18\t \x01(\tB\x04\xf0\xd2%\x02R\x06source\"v\n" +
+	"\x06Ground\x12\x16\n" +
+	"\x12GROUND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eGROUND_HANDLED\x10\x01\x12\x13\n" +
+	"\x0fGROUND_NO_CHILD\x10\x02\x12\x13\n" +
+	"\x0fGROUND_MISTAKEN\x10\x03\x12\x16\n" +
+	"\x12GROUND_WITH_REPORT\x10\x04\"\xdf\x03\n" +
+	"\rIncidentOffer\x12!\n" +
+	"\tfrom_unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\bfromUnit\x12\x1d\n" +
+	"\ato_unit\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x06toUnit\x12\x18\n" +
+	"\x04text\x18\x03 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12?\n" +
+	"\n" +
+	"offer_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\tofferTime\x12J\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2*.lianhu.reporting.v1.IncidentOffer.OutcomeB\x04\xf0\xd2%\x02R\aoutcome\x12'\n" +
+	"\fdecline_text\x18\x06 \x01(\tB\x04\xf0\xd2%\x05R\vdeclineText\x12A\n" +
+	"\vanswer_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"answerTime\"y\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10OUTCOME_ACCEPTED\x10\x01\x12\x14\n" +
+	"\x10OUTCOME_DECLINED\x10\x02\x12\x12\n" +
+	"\x0eOUTCOME_SILENT\x10\x03\x12\x15\n" +
+	"\x11OUTCOME_WITHDRAWN\x10\x04\"\xae\x02\n" +
 	"\fIncidentLink\x12!\n" +
 	"\treport_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\breportId\x12\x18\n" +
 	"\x04text\x18\x02 \x01(\tB\x04\xf0\xd2%\x05R\x04text\x12\x18\n" +
@@ -870,42 +1463,57 @@ func file_lianhu_reporting_v1_incident_proto_rawDescGZIP() []byte {
 	return file_lianhu_reporting_v1_incident_proto_rawDescData
 }
 
-var file_lianhu_reporting_v1_incident_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lianhu_reporting_v1_incident_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_lianhu_reporting_v1_incident_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_lianhu_reporting_v1_incident_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_lianhu_reporting_v1_incident_proto_goTypes = []any{
 	(Incident_State)(0),           // 0: lianhu.reporting.v1.Incident.State
-	(Milestone_Kind)(0),           // 1: lianhu.reporting.v1.Milestone.Kind
-	(IncidentContent_Status)(0),   // 2: lianhu.reporting.v1.IncidentContent.Status
-	(*Incident)(nil),              // 3: lianhu.reporting.v1.Incident
-	(*IncidentLink)(nil),          // 4: lianhu.reporting.v1.IncidentLink
-	(*MissedDeadline)(nil),        // 5: lianhu.reporting.v1.MissedDeadline
-	(*Milestone)(nil),             // 6: lianhu.reporting.v1.Milestone
-	(*IncidentContent)(nil),       // 7: lianhu.reporting.v1.IncidentContent
-	(*v1.Standing)(nil),           // 8: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(IncidentEnd_Ground)(0),       // 1: lianhu.reporting.v1.IncidentEnd.Ground
+	(IncidentOffer_Outcome)(0),    // 2: lianhu.reporting.v1.IncidentOffer.Outcome
+	(Milestone_Kind)(0),           // 3: lianhu.reporting.v1.Milestone.Kind
+	(IncidentContent_Status)(0),   // 4: lianhu.reporting.v1.IncidentContent.Status
+	(*Incident)(nil),              // 5: lianhu.reporting.v1.Incident
+	(*KeptField)(nil),             // 6: lianhu.reporting.v1.KeptField
+	(*IncidentEnd)(nil),           // 7: lianhu.reporting.v1.IncidentEnd
+	(*IncidentOffer)(nil),         // 8: lianhu.reporting.v1.IncidentOffer
+	(*IncidentLink)(nil),          // 9: lianhu.reporting.v1.IncidentLink
+	(*MissedDeadline)(nil),        // 10: lianhu.reporting.v1.MissedDeadline
+	(*Milestone)(nil),             // 11: lianhu.reporting.v1.Milestone
+	(*IncidentContent)(nil),       // 12: lianhu.reporting.v1.IncidentContent
+	(*v1.Standing)(nil),           // 13: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_lianhu_reporting_v1_incident_proto_depIdxs = []int32{
-	8,  // 0: lianhu.reporting.v1.Incident.standing:type_name -> lianhu.custody.v1.Standing
+	13, // 0: lianhu.reporting.v1.Incident.standing:type_name -> lianhu.custody.v1.Standing
 	0,  // 1: lianhu.reporting.v1.Incident.state:type_name -> lianhu.reporting.v1.Incident.State
-	9,  // 2: lianhu.reporting.v1.Incident.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: lianhu.reporting.v1.Incident.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 4: lianhu.reporting.v1.Incident.source_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: lianhu.reporting.v1.Incident.content:type_name -> lianhu.reporting.v1.IncidentContent
-	6,  // 6: lianhu.reporting.v1.Incident.milestones:type_name -> lianhu.reporting.v1.Milestone
-	5,  // 7: lianhu.reporting.v1.Incident.missed_deadlines:type_name -> lianhu.reporting.v1.MissedDeadline
-	4,  // 8: lianhu.reporting.v1.Incident.links:type_name -> lianhu.reporting.v1.IncidentLink
-	9,  // 9: lianhu.reporting.v1.IncidentLink.link_time:type_name -> google.protobuf.Timestamp
-	9,  // 10: lianhu.reporting.v1.IncidentLink.strike_time:type_name -> google.protobuf.Timestamp
-	9,  // 11: lianhu.reporting.v1.MissedDeadline.deadline:type_name -> google.protobuf.Timestamp
-	1,  // 12: lianhu.reporting.v1.Milestone.kind:type_name -> lianhu.reporting.v1.Milestone.Kind
-	9,  // 13: lianhu.reporting.v1.Milestone.time:type_name -> google.protobuf.Timestamp
-	2,  // 14: lianhu.reporting.v1.IncidentContent.status:type_name -> lianhu.reporting.v1.IncidentContent.Status
-	6,  // 15: lianhu.reporting.v1.IncidentContent.milestones:type_name -> lianhu.reporting.v1.Milestone
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	14, // 2: lianhu.reporting.v1.Incident.create_time:type_name -> google.protobuf.Timestamp
+	14, // 3: lianhu.reporting.v1.Incident.update_time:type_name -> google.protobuf.Timestamp
+	14, // 4: lianhu.reporting.v1.Incident.source_time:type_name -> google.protobuf.Timestamp
+	12, // 5: lianhu.reporting.v1.Incident.content:type_name -> lianhu.reporting.v1.IncidentContent
+	11, // 6: lianhu.reporting.v1.Incident.milestones:type_name -> lianhu.reporting.v1.Milestone
+	10, // 7: lianhu.reporting.v1.Incident.missed_deadlines:type_name -> lianhu.reporting.v1.MissedDeadline
+	6,  // 8: lianhu.reporting.v1.Incident.kept_fields:type_name -> lianhu.reporting.v1.KeptField
+	14, // 9: lianhu.reporting.v1.Incident.receive_time:type_name -> google.protobuf.Timestamp
+	9,  // 10: lianhu.reporting.v1.Incident.links:type_name -> lianhu.reporting.v1.IncidentLink
+	7,  // 11: lianhu.reporting.v1.Incident.ends:type_name -> lianhu.reporting.v1.IncidentEnd
+	8,  // 12: lianhu.reporting.v1.Incident.offers:type_name -> lianhu.reporting.v1.IncidentOffer
+	14, // 13: lianhu.reporting.v1.KeptField.source_time:type_name -> google.protobuf.Timestamp
+	1,  // 14: lianhu.reporting.v1.IncidentEnd.ground:type_name -> lianhu.reporting.v1.IncidentEnd.Ground
+	14, // 15: lianhu.reporting.v1.IncidentEnd.end_time:type_name -> google.protobuf.Timestamp
+	14, // 16: lianhu.reporting.v1.IncidentOffer.offer_time:type_name -> google.protobuf.Timestamp
+	2,  // 17: lianhu.reporting.v1.IncidentOffer.outcome:type_name -> lianhu.reporting.v1.IncidentOffer.Outcome
+	14, // 18: lianhu.reporting.v1.IncidentOffer.answer_time:type_name -> google.protobuf.Timestamp
+	14, // 19: lianhu.reporting.v1.IncidentLink.link_time:type_name -> google.protobuf.Timestamp
+	14, // 20: lianhu.reporting.v1.IncidentLink.strike_time:type_name -> google.protobuf.Timestamp
+	14, // 21: lianhu.reporting.v1.MissedDeadline.deadline:type_name -> google.protobuf.Timestamp
+	3,  // 22: lianhu.reporting.v1.Milestone.kind:type_name -> lianhu.reporting.v1.Milestone.Kind
+	14, // 23: lianhu.reporting.v1.Milestone.time:type_name -> google.protobuf.Timestamp
+	4,  // 24: lianhu.reporting.v1.IncidentContent.status:type_name -> lianhu.reporting.v1.IncidentContent.Status
+	11, // 25: lianhu.reporting.v1.IncidentContent.milestones:type_name -> lianhu.reporting.v1.Milestone
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_reporting_v1_incident_proto_init() }
@@ -918,8 +1526,8 @@ func file_lianhu_reporting_v1_incident_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_reporting_v1_incident_proto_rawDesc), len(file_lianhu_reporting_v1_incident_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   5,
+			NumEnums:      5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -223,6 +223,8 @@ func local_request_ReportingReadService_GetAssessment_0(ctx context.Context, mar
 	return msg, metadata, err
 }
 
+var filter_ReportingReadService_GetIncident_0 = &utilities.DoubleArray{Encoding: map[string]int{"incident_number": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
 func request_ReportingReadService_GetIncident_0(ctx context.Context, marshaler runtime.Marshaler, client extReportingv1.ReportingReadServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq extReportingv1.GetIncidentRequest
@@ -236,6 +238,12 @@ func request_ReportingReadService_GetIncident_0(ctx context.Context, marshaler r
 	protoReq.IncidentNumber, err = runtime.String(val)
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "incident_number", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_ReportingReadService_GetIncident_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -257,6 +265,12 @@ func local_request_ReportingReadService_GetIncident_0(ctx context.Context, marsh
 	protoReq.IncidentNumber, err = runtime.String(val)
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "incident_number", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_ReportingReadService_GetIncident_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	msg, err := server.GetIncident(ctx, &protoReq)
 	return msg, metadata, err
