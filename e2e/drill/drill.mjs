@@ -87,6 +87,14 @@ async function push(type) {
     for (let before = 0; own.length > 0; before += own.shift().order.length) await play(dispatch, own[0], { random: new Random(seed + 1 + i), settled, before, mine });
     dispatch.close();
   }));
+  for (const { name, target, certificate, key } of sources) { // by now everybody's incidents are theirs
+    const { dispatch } = connect({ target, proto, roots, certificate, key });
+    const { epoch, others } = parts.filter(({ source }) => source === name).at(-1);
+    for (let i = 0; i < others.length; i += 100) {
+      await unary(dispatch, 'PushIncidentUpdateBatch', { requestId: randomUUID(), epoch, updates: others.slice(i, i + 100) });
+    }
+    dispatch.close();
+  }
   return parts;
 }
 

@@ -22,13 +22,25 @@ const day = 86_400;
 export function plan({ seed, sources, updates, incidents, contentType, now }) {
   const random = new Random(seed);
   const numbers = Array.from({ length: incidents }, (_, i) => `DRILL-${seed}-${i}`);
-  return sources.flatMap((source, s) => {
+  const parts = sources.flatMap((source, s) => {
     const mine = Math.floor(updates / sources.length);
     // The last source begins its numbers anew half way.
     const epochs = s === sources.length - 1 ? [Math.ceil(mine / 2), Math.floor(mine / 2)] : [mine];
-    return epochs.map((count, e) => new Part(random, { source, s, of: sources.length, epoch: e + 1, count, numbers, contentType, now }));
+    // An incident belongs to the source that tells of it first: each has its own, and tells of the others' when they have been told of.
+    const own = numbers.filter((_, i) => i % sources.length === s);
+    return epochs.map((count, e) => new Part(random, { source, epoch: e + 1, count, numbers: own, contentType, now }));
   });
+  const told = new Map(sources.map((source) => [source, parts.filter((part) => part.source === source).flatMap(({ good }) => good.map(({ number }) => number))]));
+  for (const source of sources) {
+    const last = parts.filter((part) => part.source === source).at(-1);
+    const others = sources.filter((other) => other !== source).flatMap((other) => told.get(other));
+    for (let n = 0; n < updates / 200 && others.length > 0; n++) last.tellOther(random.of(others));
+  }
+  return parts;
 }
+
+// The source that the district lets tell of every incident (codes.yaml); another one's news of a foreign incident belongs into quarantine.
+const shared = 'police:dispatch';
 
 // Part is what one source sends in one epoch.
 class Part {
@@ -36,16 +48,21 @@ class Part {
   order = []; // items in the order they are put
   conflicts = []; // other content for numbers in `good`, sent once those are certain
   spent = []; // updates under numbers that were voided, sent once those are certain
+  others = []; // updates of other sources' incidents, sent once all sources have told of theirs
   quarantine = new Set(); // `source/epoch/sequence/cause`
 
-  constructor(random, { source, s, of, epoch, count, numbers, contentType, now }) {
-    Object.assign(this, { random, source, epoch, contentType, now });
-    for (let sequence = 1; sequence <= count; sequence++) {
-      // Mostly its own incidents, so that each is told of; some are told of by two sources.
-      const pick = random.chance(0.2) ? random.of(numbers) : numbers[Math.min((random.below(numbers.length / of) * of) + s, numbers.length - 1)];
-      this.#number(sequence, pick, count);
-    }
+  constructor(random, { source, epoch, count, numbers, contentType, now }) {
+    Object.assign(this, { random, source, epoch, count, contentType, now });
+    for (let sequence = 1; sequence <= count; sequence++) this.#number(sequence, random.of(numbers), count);
     this.#disorder();
+  }
+
+  // tellOther adds an update of another source's incident, behind all its own numbers.
+  tellOther(incident) {
+    const { wire, told } = this.#update(++this.count, incident);
+    this.others.push(wire);
+    if (this.source === shared) this.good.push(told);
+    else this.quarantine.add(`${this.source}/${this.epoch}/${wire.sequence}/CAUSE_FOREIGN_INCIDENT`);
   }
 
   #number(sequence, incident, count) {

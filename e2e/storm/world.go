@@ -128,7 +128,27 @@ func moreSources(from, to string) error {
 	if !bytes.Contains(content, one) {
 		return errors.New("storm: access.yaml does not name the dispatch system where it used to")
 	}
-	return os.WriteFile(path, bytes.ReplaceAll(content, one, []byte("systems: ["+strings.Join(sources[:], ", ")+"]")), 0o600)
+	if err := os.WriteFile(path, bytes.ReplaceAll(content, one, []byte("systems: ["+strings.Join(sources[:], ", ")+"]")), 0o600); err != nil {
+		return err
+	}
+	return sharedIncidents(filepath.Join(to, "codes.yaml"))
+}
+
+// sharedIncidents lets each of the systems tell of every incident.
+func sharedIncidents(path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	one := []byte(`shared: ["police:dispatch"]`)
+	if !bytes.Contains(content, one) {
+		return errors.New("storm: codes.yaml does not say whose incidents are shared where it used to")
+	}
+	all := make([]string, len(sources))
+	for i, system := range sources {
+		all[i] = strconv.Quote("police:" + system)
+	}
+	return os.WriteFile(path, bytes.Replace(content, one, []byte("shared: ["+strings.Join(all, ", ")+"]"), 1), 0o600)
 }
 
 // durable refuses to count anything on a server that does not flush.

@@ -27,18 +27,25 @@ type Item struct {
 // which an update is written with its number in the transaction that makes it, and from which it goes when it is acknowledged.
 type Outbox struct{ Items []Item }
 
-// Settle drops what is durable now. Only the first 100 gaps are named: above the last one nothing is known.
-func (o *Outbox) Settle(through int64, gaps []*reportingv1.SequenceRange) {
+// gapsNamed is how many gaps the server names at most.
+const gapsNamed = 100
+
+// Settle drops what is durable now. Where all gaps are named, everything else up to the greatest number known is; else above the last gap
+// nothing is certain.
+func (o *Outbox) Settle(through int64, gaps []*reportingv1.SequenceRange, greatest int64) {
 	certain := func(from, to int64) bool {
-		if to <= through || len(gaps) == 0 {
-			return to <= through
+		if to <= through {
+			return true
 		}
 		for _, gap := range gaps {
 			if from <= gap.GetTo() && to >= gap.GetFrom() {
 				return false
 			}
 		}
-		return to < gaps[len(gaps)-1].GetFrom()
+		if len(gaps) < gapsNamed && to <= greatest {
+			return true
+		}
+		return len(gaps) > 0 && to < gaps[len(gaps)-1].GetFrom()
 	}
 	var left []Item // a new list: what is being sent goes on over the old one
 	for _, item := range o.Items {

@@ -110,7 +110,7 @@ func (s *Source) stream(ctx context.Context, one *stream) error {
 				return fmt.Errorf("the server counts by epoch %d, our numbers are of %d: %w", hello.GetEpoch(), s.Epoch, errEpochOver)
 			}
 			if hello.GetEpoch() == s.Epoch { // in a higher one everything has to be sent
-				s.Outbox.Settle(hello.GetDurableThrough(), hello.GetGaps())
+				s.Outbox.Settle(hello.GetDurableThrough(), hello.GetGaps(), hello.GetGreatestSequence())
 				one.gaps = hello.GetGaps()
 			}
 			one.greeted = true
@@ -122,7 +122,7 @@ func (s *Source) stream(ctx context.Context, one *stream) error {
 				s.Quarantined++
 			}
 			one.gaps = ack.GetGaps()
-			s.Outbox.Settle(ack.GetDurableThrough(), ack.GetGaps())
+			s.Outbox.Settle(ack.GetDurableThrough(), ack.GetGaps(), ack.GetGreatestSequence())
 		} // anything else is of a newer contract: overlook it
 	}
 }

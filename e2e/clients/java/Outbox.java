@@ -34,19 +34,22 @@ final class Outbox {
   /** Greatest number of the contract, and the most numbers that one frame may give up. */
   private static final long SEQUENCE_MOST = (1L << 53) - 1, VOID_MOST = 10_000;
 
+  /** How many gaps the server names at most. */
+  private static final int GAPS_NAMED = 100;
+
   private List<Item> items = new ArrayList<>();
 
   List<Item> items() {
     return items;
   }
 
-  /** Drops what is durable now. Only the first 100 gaps are named: above the last one nothing is known. */
-  void settle(long through, List<SequenceRange> gaps) {
+  /** Drops what is durable now: where all gaps are named, everything else up to the greatest number known; else above the last gap nothing is certain. */
+  void settle(long through, List<SequenceRange> gaps, long greatest) {
     List<Item> left = new ArrayList<>(); // a new list: what is being sent goes on over the old one
     for (Item item : items) {
       boolean certain = item.to() <= through;
-      if (!certain && !gaps.isEmpty()) {
-        certain = item.to() < gaps.get(gaps.size() - 1).getFrom()
+      if (!certain) {
+        certain = (gaps.size() < GAPS_NAMED && item.to() <= greatest || !gaps.isEmpty() && item.to() < gaps.get(gaps.size() - 1).getFrom())
             && gaps.stream().noneMatch(gap -> item.from() <= gap.getTo() && item.to() >= gap.getFrom());
       }
       if (!certain) {

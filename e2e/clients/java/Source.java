@@ -137,7 +137,7 @@ final class Source {
       }
       if (present == epoch) { // in a higher one everything has to be sent
         gaps = hello.getGapsList();
-        outbox.settle(hello.getDurableThrough(), gaps);
+        outbox.settle(hello.getDurableThrough(), gaps, hello.getGreatestSequence());
       }
       greeted = true;
       unsent = outbox.items().iterator();
@@ -152,7 +152,7 @@ final class Source {
         quarantined++;
       }
       gaps = ack.getGapsList();
-      outbox.settle(ack.getDurableThrough(), gaps);
+      outbox.settle(ack.getDurableThrough(), gaps, ack.getGreatestSequence());
     }
 
     /** Writes frames while HTTP/2's flow control lets it; gRPC calls again when there is room. Then it closes our side. */

@@ -55,6 +55,8 @@ export function refusal(status) {
 const { INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLEMENTED, OK } = grpc.status;
 const final = new Set([INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLEMENTED]);
 
+const gapsNamed = 100; // how many gaps the server names at most
+
 // Source sends what is put into it until the server says that it is durable. Events: `certain` (the key of an item may be forgotten),
 // `hello` and `ack` (what the server said), `quarantined` ({sequence, cause}; a cause that this client does not know is a number), `cut`
 // ({status, reason, pause}: a stream ended and the next one comes after so many milliseconds).
@@ -81,12 +83,13 @@ export class Source extends EventEmitter {
     this.#wake ??= setImmediate(() => { this.#wake = null; this.#pump(); }); // what is put in one go shares a frame
   }
 
-  // certain tells whether numbers are durable, as far as the last Hello or Ack shows. Gaps are the first 100 only: above the last one named,
-  // nothing is known.
+  // certain tells whether numbers are durable, as far as the last Hello or Ack shows. Gaps are the first 100 only: where all are named, everything
+  // else up to the greatest number known is durable, else above the last gap nothing is known.
   certain(from, to = from) {
-    const { durableThrough, gaps } = this.#position;
+    const { durableThrough, gaps, greatestSequence = 0 } = this.#position;
     if (to <= durableThrough) return true;
-    return gaps.length > 0 && to < gaps.at(-1).from && !gaps.some((gap) => gap.from <= to && from <= gap.to);
+    if (gaps.some((gap) => gap.from <= to && from <= gap.to)) return false;
+    return (gaps.length < gapsNamed && to <= greatestSequence) || (gaps.length > 0 && to < gaps.at(-1).from);
   }
 
   // close lets run end when everything is certain. cut leaves the present stream; run opens the next one.
@@ -131,13 +134,13 @@ export class Source extends EventEmitter {
   // hello starts the stream: everything that is not certain is sent again, whatever was written before.
   #hello(hello) {
     this.emit('hello', hello);
-    const { epoch, durableThrough, gaps } = hello;
+    const { epoch, durableThrough, gaps, greatestSequence } = hello;
     if (epoch > this.#epoch) { // nothing of ours counts any more, and nothing is sent
       this.#over = new Error(`the server counts by epoch ${epoch}, our numbers are of ${this.#epoch}: find out who began it`);
       return this.#call.cancel();
     }
     [this.#greeted, this.#blocked] = [true, false];
-    this.#settle(epoch === this.#epoch ? { durableThrough, gaps } : { durableThrough: 0, gaps: [] });
+    this.#settle(epoch === this.#epoch ? { durableThrough, gaps, greatestSequence } : { durableThrough: 0, gaps: [] });
     this.#unsent = [...this.#items.keys()];
     this.#pump();
   }
@@ -149,8 +152,8 @@ export class Source extends EventEmitter {
     this.#pump();
   }
 
-  #settle({ durableThrough, gaps }) {
-    this.#position = { durableThrough, gaps };
+  #settle({ durableThrough, gaps, greatestSequence }) {
+    this.#position = { durableThrough, gaps, greatestSequence };
     this.#forget(({ update, void: given }) => (update ? this.certain(update.sequence) : this.certain(given.from, given.to)));
   }
 

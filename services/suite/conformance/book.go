@@ -68,6 +68,9 @@ func (b *book) gaps() (out []*reportingv1.SequenceRange) {
 	return out[:min(len(out), gapsMost)]
 }
 
+// known is the greatest number that is durable.
+func (b *book) known() int64 { return max(b.greatest, b.through) }
+
 // loss says how a missing number came to be missing.
 type loss int
 

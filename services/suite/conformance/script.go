@@ -155,7 +155,7 @@ func playAcks(t *talk) (bool, error) {
 func (t *talk) padded() *reportingv1.PushIncidentUpdatesResponse {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	ack := &reportingv1.Ack{DurableThrough: t.book.through, Gaps: t.book.gaps()}
+	ack := &reportingv1.Ack{DurableThrough: t.book.through, Gaps: t.book.gaps(), GreatestSequence: t.book.known()}
 	ack.ProtoReflect().SetUnknown(unknown(padding))
 	return &reportingv1.PushIncidentUpdatesResponse{Say: &reportingv1.PushIncidentUpdatesResponse_Ack{Ack: ack}}
 }

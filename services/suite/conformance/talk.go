@@ -167,7 +167,7 @@ func (t *talk) receive() {
 // greet says Hello as things stand.
 func (t *talk) greet() error {
 	t.mu.Lock()
-	greeting := &reportingv1.Hello{Epoch: t.book.epoch, DurableThrough: t.book.through, Gaps: t.book.gaps()}
+	greeting := &reportingv1.Hello{Epoch: t.book.epoch, DurableThrough: t.book.through, Gaps: t.book.gaps(), GreatestSequence: t.book.known()}
 	for _, gap := range greeting.GetGaps() {
 		for n := gap.GetFrom(); n <= gap.GetTo(); n++ {
 			t.book.asked[n] = t.book.numbers[n] != nil
@@ -189,7 +189,7 @@ func (t *talk) greet() error {
 // acknowledge says what is durable.
 func (t *talk) acknowledge() error {
 	t.mu.Lock()
-	ack := &reportingv1.Ack{DurableThrough: t.book.through, Gaps: t.book.gaps(), Quarantined: t.apart}
+	ack := &reportingv1.Ack{DurableThrough: t.book.through, Gaps: t.book.gaps(), Quarantined: t.apart, GreatestSequence: t.book.known()}
 	t.apart = nil
 	t.mu.Unlock()
 	said := &reportingv1.PushIncidentUpdatesResponse{Say: &reportingv1.PushIncidentUpdatesResponse_Ack{Ack: ack}}
@@ -337,5 +337,5 @@ func (t *talk) hear(e entry) {
 func (i *instrument) GetDispatchPosition(context.Context, *reportingv1.GetDispatchPositionRequest) (*reportingv1.GetDispatchPositionResponse, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return &reportingv1.GetDispatchPositionResponse{Hello: &reportingv1.Hello{Epoch: i.book.epoch, DurableThrough: i.book.through, Gaps: i.book.gaps()}}, nil
+	return &reportingv1.GetDispatchPositionResponse{Hello: &reportingv1.Hello{Epoch: i.book.epoch, DurableThrough: i.book.through, Gaps: i.book.gaps(), GreatestSequence: i.book.known()}}, nil
 }

@@ -177,7 +177,7 @@ func (p *push) session(ctx context.Context, outbox Outbox) error {
 	if err := p.greeted(greeting); err != nil {
 		return err
 	}
-	out := &sender{wire: wire, epoch: p.result.Epoch, most: p.Frame, missing: missing{greeting.GetDurableThrough(), greeting.GetGaps()}}
+	out := &sender{wire: wire, epoch: p.result.Epoch, most: p.Frame, missing: missing{greeting.GetDurableThrough(), greeting.GetGaps(), greeting.GetGreatestSequence()}}
 	if greeting.GetEpoch() != p.result.Epoch {
 		out.missing = missing{}
 	}

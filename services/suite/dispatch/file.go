@@ -11,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -129,9 +130,15 @@ func (i *Item) span() (from, to int64) {
 // ParseLine reads one line: IncidentUpdate in protobuf's JSON form, where payload may be written as the object it is instead of base64, or
 // {"void": {"from": 3, "to": 5, "reason": "…"}}. The bytes of an object are the payload, blanks between its parts left out.
 func ParseLine(raw []byte) (*Item, error) {
+	if !utf8.Valid(raw) {
+		return nil, errors.New("is not UTF-8; a file in GBK is brought into it by `iconv -f GB18030 -t UTF-8`")
+	}
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return nil, fmt.Errorf("is no JSON object: %w", err)
+	}
+	if name := twice(raw); name != "" {
+		return nil, fmt.Errorf("says %q twice; which one counts nobody can tell", name)
 	}
 	if void, ok := fields["void"]; ok {
 		return parseVoid(void, len(fields))

@@ -30,12 +30,19 @@ func TestALineIsAnUpdateOrAVoid(t *testing.T) {
 		t.Errorf("a void is read as %v, %v", item, err)
 	}
 	for line, says := range map[string]string{
-		`[]`:                                      "no JSON object",
-		`{"sequence":0,"incident_number":"J1"}`:   "sequence is 0",
-		`{"sequence":9007199254740992}`:           "sequence is 9007199254740992",
-		`{"sequence":1,"incident_nummer":"J1"}`:   "no IncidentUpdate",
-		`{"void":{"from":5,"to":4}}`:              "from 5 to 4",
-		`{"void":{"from":1,"to":2},"sequence":3}`: "a line of its own",
+		`[]`:                                    "no JSON object",
+		`{"sequence":0,"incident_number":"J1"}`: "sequence is 0",
+		`{"sequence":9007199254740992}`:         "sequence is 9007199254740992",
+		`{"sequence":1,"incident_nummer":"J1"}`: "no IncidentUpdate",
+		`{"void":{"from":5,"to":4}}`:            "from 5 to 4",
+		`{"sequence":1,"sequence":2}`:           `says "sequence" twice`,
+		`{"sequence":1,"incidentNumber":"J1","incident_number":"J1"}`:                        `says "incident_number" twice`,
+		`{"sequence":1,"payload":{"summary":"a","summary":"b"}}`:                             `says "summary" twice`,
+		`{"sequence":1,"payload":{"reportId":"","report_id":""}}`:                            `says "report_id" twice`,
+		`{"sequence":1,"payload":{"milestones":[{"kind":"KIND_SENT"},{"kind":1,"kind":2}]}}`: `says "kind" twice`,
+		`{"void":{"from":5,"to":6,"from":7}}`:                                                `says "from" twice`,
+		"{\"sequence\":1,\"payload\":{\"summary\":\"\xb6\xf9\xcd\xaf\"}}":                    "is not UTF-8",
+		`{"void":{"from":1,"to":2},"sequence":3}`:                                            "a line of its own",
 	} {
 		if _, err := ParseLine([]byte(line)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", line, err)

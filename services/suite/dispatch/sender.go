@@ -19,13 +19,19 @@ const (
 	frameVoided                = 10000
 )
 
+// gapsNamed is how many gaps a Hello names at most.
+const gapsNamed = 100
+
 // missing is what a Hello says is not durable.
 type missing struct {
 	through int64
 	gaps    []*reportingv1.SequenceRange
+	// greatest number known to the server; 0 from one that does not tell.
+	greatest int64
 }
 
-// has tells whether a number has to be sent. Above the last gap nothing is known, so everything has.
+// has tells whether a number has to be sent. Above the last gap named everything has, up to the greatest number known only where gaps may have
+// been left out.
 func (m missing) has(n int64) bool {
 	if n <= m.through {
 		return false
@@ -35,7 +41,7 @@ func (m missing) has(n int64) bool {
 			return n >= g.GetFrom()
 		}
 	}
-	return true
+	return len(m.gaps) >= gapsNamed || n > m.greatest
 }
 
 // sender writes an outbox to one stream.
