@@ -75,6 +75,7 @@ func (s *Surface) serve(w http.ResponseWriter, r *http.Request) {
 		r.Method = http.MethodGet // net/http leaves the body out
 	}
 	r.Header.Del("Te") // the answer is whole: it has no trailers
+	r.URL.RawPath = folded(r.URL)
 	s.mux.ServeHTTP(w, r.WithContext(metadata.NewOutgoingContext(ctx, md)))
 }
 

@@ -59,6 +59,8 @@ func New(ctx context.Context, source *identity.Source, upstreams map[string]door
 		runtime.WithErrorHandler(explain),
 		runtime.WithForwardResponseOption(tag),
 		runtime.WithDisablePathLengthFallback(), // a form is no way to a GET
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllCharacters),
+		runtime.WithMiddlewares(unfold),
 	)
 	for _, area := range door.Areas() {
 		for _, register := range gen.Handlers()[area] {

@@ -322,7 +322,7 @@ func (IncidentContent_Status) EnumDescriptor() ([]byte, []int) {
 // is closed by dispatch, ended by its police unit, or linked to a report that carries it.
 //
 // Whose it is: an incident belongs to the source that told of its number first (`owner`), and to those that the district names for it
-// (dispatch.yaml, `shared`), the bureau for instance. An update of any other source is quarantined as CAUSE_FOREIGN_INCIDENT and told to nobody.
+// (codes.yaml, `incidents.shared`), the bureau for instance. An update of any other source is quarantined as CAUSE_FOREIGN_INCIDENT and told to nobody.
 //
 // The fold: updates of one life of a number are ranked by (incident_version, epoch, sequence, source), compared in this order, source as bytes.
 // Two versions that lie more than the district's `version_leap` apart are not compared, as one of them is a mistake that would otherwise stand for
