@@ -824,10 +824,12 @@ func (x *GetAssessmentResponse) GetAssessment() *Assessment {
 // GetIncidentRequest names the incident.
 type GetIncidentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Number the dispatch centre gave.
+	// Number the dispatch centre gave. In a path each character that is not a letter, digit, `-`, `.`, `_` or `~` is written as %XX, a slash as %2F.
 	IncidentNumber string `protobuf:"bytes,1,opt,name=incident_number,json=incidentNumber,proto3" json:"incident_number,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Life of the number; 0 means the last one. See Incident.life.
+	Life          int32 `protobuf:"varint,2,opt,name=life,proto3" json:"life,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetIncidentRequest) Reset() {
@@ -865,6 +867,13 @@ func (x *GetIncidentRequest) GetIncidentNumber() string {
 		return x.IncidentNumber
 	}
 	return ""
+}
+
+func (x *GetIncidentRequest) GetLife() int32 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
 }
 
 // GetIncidentResponse is the incident.
@@ -1284,9 +1293,10 @@ const file_lianhu_reporting_v1_reporting_read_service_proto_rawDesc = "" +
 	"\x15GetAssessmentResponse\x12E\n" +
 	"\n" +
 	"assessment\x18\x01 \x01(\v2\x1f.lianhu.reporting.v1.AssessmentB\x04\xf0\xd2%\x02R\n" +
-	"assessment\"L\n" +
+	"assessment\"m\n" +
 	"\x12GetIncidentRequest\x126\n" +
-	"\x0fincident_number\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18<\xf0\xd2%\x02R\x0eincidentNumber\"V\n" +
+	"\x0fincident_number\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18<\xf0\xd2%\x02R\x0eincidentNumber\x12\x1f\n" +
+	"\x04life\x18\x02 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\x04life\"V\n" +
 	"\x13GetIncidentResponse\x12?\n" +
 	"\bincident\x18\x01 \x01(\v2\x1d.lianhu.reporting.v1.IncidentB\x04\xf0\xd2%\x02R\bincident\"\xa5\x01\n" +
 	"\x0fListWorkRequest\x12;\n" +
