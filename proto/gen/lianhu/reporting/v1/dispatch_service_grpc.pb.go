@@ -47,13 +47,14 @@ type DispatchServiceClient interface {
 	// service opened it, whichever replica that was. A stream that has sent nothing takes nobody's place, so an attempt that was given up and
 	// arrives late does no harm. When the server stops, the stream ends with DRAINING after a last acknowledgement: connect again at once. When the source closes its side, what was received is stored and acknowledged, and the stream ends
 	// well. However it ends, only what was acknowledged is certain; the next Hello tells the rest.
-	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`.
+	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`, `incident.transfer`.
 	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_STREAM_SUPERSEDED, DISPATCH_FRAME_UNREADABLE, DISPATCH_SEQUENCE_AHEAD, DISPATCH_ACKS_UNREAD,
 	// FIELD_INVALID, MESSAGE_TOO_LARGE, DRAINING, UNAVAILABLE; CONTENTION with the first push of a source only.
 	PushIncidentUpdates(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse], error)
 	// PushIncidentUpdateBatch is the unary twin of the stream, also as JSON: it stores updates in any order and folds them into incidents.
 	// Callable by: dispatch, station_dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
-	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
+	// division is not known; one that moves to another station's area is offered to it; a linked or closed one has no holder; news on a report
+	// that is done is held by the station again. Clock: `incident.handle`, and `incident.transfer` on an offer.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
 	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REQUIRED, REQUEST_ID_REUSED, FIELD_INVALID, MESSAGE_TOO_LARGE,
@@ -125,13 +126,14 @@ type DispatchServiceServer interface {
 	// service opened it, whichever replica that was. A stream that has sent nothing takes nobody's place, so an attempt that was given up and
 	// arrives late does no harm. When the server stops, the stream ends with DRAINING after a last acknowledgement: connect again at once. When the source closes its side, what was received is stored and acknowledged, and the stream ends
 	// well. However it ends, only what was acknowledged is certain; the next Hello tells the rest.
-	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`.
+	// Custody: as for PushIncidentUpdateBatch. Clock: `incident.handle`, `incident.transfer`.
 	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_STREAM_SUPERSEDED, DISPATCH_FRAME_UNREADABLE, DISPATCH_SEQUENCE_AHEAD, DISPATCH_ACKS_UNREAD,
 	// FIELD_INVALID, MESSAGE_TOO_LARGE, DRAINING, UNAVAILABLE; CONTENTION with the first push of a source only.
 	PushIncidentUpdates(grpc.BidiStreamingServer[PushIncidentUpdatesRequest, PushIncidentUpdatesResponse]) error
 	// PushIncidentUpdateBatch is the unary twin of the stream, also as JSON: it stores updates in any order and folds them into incidents.
 	// Callable by: dispatch, station_dispatch. Custody: a new incident is held by the station of its division, or by the bureau when the
-	// division is not known; a linked or closed one has no holder. Clock: `incident.handle`.
+	// division is not known; one that moves to another station's area is offered to it; a linked or closed one has no holder; news on a report
+	// that is done is held by the station again. Clock: `incident.handle`, and `incident.transfer` on an offer.
 	// An update whose number is stored already changes nothing; with other content it is quarantined. Content that cannot be
 	// decoded or breaks a rule is quarantined and counts as durable.
 	// Errors: DISPATCH_EPOCH_STALE, DISPATCH_SEQUENCE_AHEAD, REQUEST_ID_REQUIRED, REQUEST_ID_REUSED, FIELD_INVALID, MESSAGE_TOO_LARGE,

@@ -971,7 +971,9 @@ type LinkIncidentRequest struct {
 	// Id of the report.
 	ReportId string `protobuf:"bytes,5,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
 	// Why, 1 to 500 characters.
-	Text          string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	// Life of the number; 0 means the last one. See Incident.life.
+	Life          int32 `protobuf:"varint,20,opt,name=life,proto3" json:"life,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1046,6 +1048,13 @@ func (x *LinkIncidentRequest) GetText() string {
 		return x.Text
 	}
 	return ""
+}
+
+func (x *LinkIncidentRequest) GetLife() int32 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
 }
 
 // LinkIncidentResponse is where the incident stands.
@@ -1124,7 +1133,9 @@ type RaiseReportRequest struct {
 	// When it happened; absent when not known; not in the future.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// What is known, 1 to 4000 characters (情况说明).
-	Narrative     string `protobuf:"bytes,9,opt,name=narrative,proto3" json:"narrative,omitempty"`
+	Narrative string `protobuf:"bytes,9,opt,name=narrative,proto3" json:"narrative,omitempty"`
+	// Life of the number; 0 means the last one. See Incident.life.
+	Life          int32 `protobuf:"varint,20,opt,name=life,proto3" json:"life,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1222,6 +1233,13 @@ func (x *RaiseReportRequest) GetNarrative() string {
 	return ""
 }
 
+func (x *RaiseReportRequest) GetLife() int32 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
 // RaiseReportResponse is where incident and report stand.
 type RaiseReportResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1309,7 +1327,9 @@ type UnlinkIncidentRequest struct {
 	// Id of the report.
 	ReportId string `protobuf:"bytes,5,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
 	// Why, 1 to 500 characters.
-	Text          string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	// Life of the number; 0 means the last one. See Incident.life.
+	Life          int32 `protobuf:"varint,20,opt,name=life,proto3" json:"life,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1384,6 +1404,13 @@ func (x *UnlinkIncidentRequest) GetText() string {
 		return x.Text
 	}
 	return ""
+}
+
+func (x *UnlinkIncidentRequest) GetLife() int32 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
 }
 
 // UnlinkIncidentResponse is where the incident stands.
@@ -1523,7 +1550,7 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x99\x01\n" +
 	"\x15StrikeFindingResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12A\n" +
-	"\x05state\x18\x02 \x01(\x0e2%.lianhu.reporting.v1.Assessment.StateB\x04\xf0\xd2%\x02R\x05state\"\x98\x02\n" +
+	"\x05state\x18\x02 \x01(\x0e2%.lianhu.reporting.v1.Assessment.StateB\x04\xf0\xd2%\x02R\x05state\"\xb9\x02\n" +
 	"\x13LinkIncidentRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1531,10 +1558,11 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x126\n" +
 	"\x0fincident_number\x18\x04 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18<\xf0\xd2%\x02R\x0eincidentNumber\x12)\n" +
 	"\treport_id\x18\x05 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x12\"\n" +
-	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x96\x01\n" +
+	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\x12\x1f\n" +
+	"\x04life\x18\x14 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\x04life\"\x96\x01\n" +
 	"\x14LinkIncidentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
-	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\"\x8c\x04\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\"\xad\x04\n" +
 	"\x12RaiseReportRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1549,12 +1577,13 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"situations\x12?\n" +
 	"\n" +
 	"occur_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x05R\toccurTime\x12,\n" +
-	"\tnarrative\x18\t \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xa0\x1f\xf0\xd2%\x05R\tnarrative\"\xad\x02\n" +
+	"\tnarrative\x18\t \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xa0\x1f\xf0\xd2%\x05R\tnarrative\x12\x1f\n" +
+	"\x04life\x18\x14 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\x04life\"\xad\x02\n" +
 	"\x13RaiseReportResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state\x12J\n" +
 	"\x0freport_standing\x18\x03 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\x0ereportStanding\x12J\n" +
-	"\freport_state\x18\x04 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\vreportState\"\x9a\x02\n" +
+	"\freport_state\x18\x04 \x01(\x0e2!.lianhu.reporting.v1.Report.StateB\x04\xf0\xd2%\x02R\vreportState\"\xbb\x02\n" +
 	"\x15UnlinkIncidentRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1562,7 +1591,8 @@ const file_lianhu_reporting_v1_matter_service_proto_rawDesc = "" +
 	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18(\xf0\xd2%\x02R\x04etag\x126\n" +
 	"\x0fincident_number\x18\x04 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18<\xf0\xd2%\x02R\x0eincidentNumber\x12)\n" +
 	"\treport_id\x18\x05 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\breportId\x12\"\n" +
-	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\"\x98\x01\n" +
+	"\x04text\x18\x06 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x05R\x04text\x12\x1f\n" +
+	"\x04life\x18\x14 \x01(\x05B\v\xbaH\x04\x1a\x02(\x00\xf0\xd2%\x02R\x04life\"\x98\x01\n" +
 	"\x16UnlinkIncidentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.reporting.v1.Incident.StateB\x04\xf0\xd2%\x02R\x05state2\x9d\x0e\n" +

@@ -68,7 +68,7 @@ type MatterServiceClient interface {
 	// FINDING_NOT_FOUND, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	StrikeFinding(ctx context.Context, in *StrikeFindingRequest, opts ...grpc.CallOption) (*StrikeFindingResponse, error)
 	// LinkIncident says that an incident tells of a report (关联报告); an incident may be linked to several. Callable by: station, police; as holder,
-	// involved or territorial unit of both. Custody: nobody's any more; the report carries the incident on. Clock: none. Errors: LINK_PRESENT,
+	// involved or territorial unit of both. Custody: nobody's any more, while the report carries the incident; a report that is done carries nothing. Clock: none. Errors: LINK_PRESENT,
 	// NOT_FOUND, ETAG_MISMATCH.
 	LinkIncident(ctx context.Context, in *LinkIncidentRequest, opts ...grpc.CallOption) (*LinkIncidentResponse, error)
 	// RaiseReport makes a report out of an incident that tells of a child nobody reported (由警情提出报告, policies R1.4 and R3.4), and links it.
@@ -220,7 +220,7 @@ type MatterServiceServer interface {
 	// FINDING_NOT_FOUND, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	StrikeFinding(context.Context, *StrikeFindingRequest) (*StrikeFindingResponse, error)
 	// LinkIncident says that an incident tells of a report (关联报告); an incident may be linked to several. Callable by: station, police; as holder,
-	// involved or territorial unit of both. Custody: nobody's any more; the report carries the incident on. Clock: none. Errors: LINK_PRESENT,
+	// involved or territorial unit of both. Custody: nobody's any more, while the report carries the incident; a report that is done carries nothing. Clock: none. Errors: LINK_PRESENT,
 	// NOT_FOUND, ETAG_MISMATCH.
 	LinkIncident(context.Context, *LinkIncidentRequest) (*LinkIncidentResponse, error)
 	// RaiseReport makes a report out of an incident that tells of a child nobody reported (由警情提出报告, policies R1.4 and R3.4), and links it.

@@ -52,7 +52,8 @@ type ReportingReadServiceClient interface {
 	GetBulletin(ctx context.Context, in *GetBulletinRequest, opts ...grpc.CallOption) (*GetBulletinResponse, error)
 	// GetAssessment reads an assessment. Callable by: township, lead as holder, offered unit or involved; the suite's services. Errors: NOT_FOUND.
 	GetAssessment(ctx context.Context, in *GetAssessmentRequest, opts ...grpc.CallOption) (*GetAssessmentResponse, error)
-	// GetIncident reads an incident by its number. Callable by: dispatch, station, police as holder, involved or territorial unit.
+	// GetIncident reads an incident by its number. Callable by: dispatch, station, police as holder, offered, involved or territorial unit; lead as
+	// holder.
 	// Errors: NOT_FOUND.
 	GetIncident(ctx context.Context, in *GetIncidentRequest, opts ...grpc.CallOption) (*GetIncidentResponse, error)
 	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
@@ -186,7 +187,8 @@ type ReportingReadServiceServer interface {
 	GetBulletin(context.Context, *GetBulletinRequest) (*GetBulletinResponse, error)
 	// GetAssessment reads an assessment. Callable by: township, lead as holder, offered unit or involved; the suite's services. Errors: NOT_FOUND.
 	GetAssessment(context.Context, *GetAssessmentRequest) (*GetAssessmentResponse, error)
-	// GetIncident reads an incident by its number. Callable by: dispatch, station, police as holder, involved or territorial unit.
+	// GetIncident reads an incident by its number. Callable by: dispatch, station, police as holder, offered, involved or territorial unit; lead as
+	// holder.
 	// Errors: NOT_FOUND.
 	GetIncident(context.Context, *GetIncidentRequest) (*GetIncidentResponse, error)
 	// ListWork lists open items of this area that the caller's unit holds or is offered, by deadline. Callable by: every_unit, operator.
