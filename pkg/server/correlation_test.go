@@ -30,7 +30,7 @@ func TestARefusalSaysTheIdOfItsCall(t *testing.T) {
 	}{
 		"of the gateway":        {identity.OfService(domain, "gateway"), given, true},
 		"of a unit":             {station(), uuid.NewString(), false},
-		"no id, of the gateway": {identity.OfService(domain, "gateway"), "陆小舟", false},
+		"no id, of the gateway": {identity.OfService(domain, "gateway"), "luxiaozhou-0319", false},
 	} {
 		ctx := metadata.AppendToOutgoingContext(t.Context(), access.KeyCorrelation, k.sent, access.KeyPurpose, "NONE")
 		err := invoke(ctx, h.as(t, k.by), look, &custodyv1.WorkFilter{})

@@ -17,14 +17,14 @@ import (
 func TestAFieldIsNamedAsTheCallerSpeltIt(t *testing.T) {
 	t.Parallel()
 	refuse := func(string, grpc.ServerStream) error {
-		return server.Status(fault.Invalid("child.birth_date", "is no day").Field("child_ids[1].id_number", "is no number")).Err()
+		return server.Status(fault.Invalid("child.birth_date", "is no day").Field("updates[1].incident_number", "is no number")).Err()
 	}
 	h := newHouse(t, map[string]behind{"reporting": refuse, "registry": empty})
 	c := h.browser(t, township)
 	const path = "/v1/reporting/reports"
 	for _, k := range []struct{ name, verb, path, body, field, more string }{
-		{"camelCase", "POST", path, `{"child":{"birthDate":"2016-02-30"}}`, "child.birthDate", "[1].idNumber"},
-		{"snake_case", "POST", path, `{"child":{"birth_date":"2016-02-30"}}`, "child.birth_date", "[1].idNumber"},
+		{"camelCase", "POST", path, `{"child":{"birthDate":"2016-02-30"}}`, "child.birthDate", "updates[1].incidentNumber"},
+		{"snake_case", "POST", path, `{"child":{"birth_date":"2016-02-30"}}`, "child.birth_date", "updates[1].incidentNumber"},
 		{"not sent", "POST", path, `{}`, "child.birthDate", ""},
 		{"an unknown field", "POST", path, `{"chld":{}}`, "chld", "not in the contract (line 1, column 2)"},
 		{"an unknown field inside", "POST", path, `{"child":{"idNumer":"1"}}`, "child.idNumer", "not in the contract"},
