@@ -16,8 +16,8 @@ func TestScopeOfAList(t *testing.T) {
 		action string
 		want   access.Scope
 	}{
-		"station":       {unit("police/"+town, emergency), "report.read", access.Scope{Unit: "police/" + town, Holder: true, Matters: true, Divisions: []string{"320411101"}}},
-		"bureau":        {unit("police", emergency), "report.read", access.Scope{Unit: "police", Holder: true, Matters: true, Divisions: []string{"320411"}}},
+		"station":       {unit("police/"+town, emergency), "report.read", access.Scope{Unit: "police/" + town, Holder: true, Offered: true, Matters: true, Divisions: []string{"320411101"}}},
+		"bureau":        {unit("police", emergency), "report.read", access.Scope{Unit: "police", Holder: true, Offered: true, Matters: true, Divisions: []string{"320411"}}},
 		"village":       {unit("village/"+village, keeping), "child.read", access.Scope{Unit: "village/" + village, Divisions: []string{village}}},
 		"service unit":  {unit("health", none), "referral.read", access.Scope{Unit: "health", Holder: true, Offered: true, Matters: true}},
 		"service":       {access.Claim{Service: "relief"}, "referral.read", access.Scope{Unit: "service/relief", All: true}},
