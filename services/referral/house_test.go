@@ -215,7 +215,7 @@ func (h *house) as(t *testing.T, id identity.Identity) *desk {
 	if known, ok := h.desks.Load(id.String()); ok {
 		return known.(*desk)
 	}
-	connection := h.dial(t, h.address, "referral", id)
+	connection := newActing(t, "../../districts/xinbei", id, h.dial(t, h.address, "referral", id))
 	d := &desk{
 		referralv1.NewReferralServiceClient(connection), referralv1.NewReferralReadServiceClient(connection),
 		referralv1.NewReferralFeedServiceClient(connection), referralv1.NewReferralOperationsServiceClient(connection),

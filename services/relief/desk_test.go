@@ -21,7 +21,7 @@ type desk struct {
 	operations reliefv1.ReliefOperationsServiceClient
 }
 
-func newDesk(c *grpc.ClientConn) *desk {
+func newDesk(c grpc.ClientConnInterface) *desk {
 	return &desk{
 		reliefv1.NewReliefServiceClient(c), reliefv1.NewReliefReadServiceClient(c),
 		reliefv1.NewReliefFeedServiceClient(c), reliefv1.NewReliefOperationsServiceClient(c),
@@ -39,7 +39,7 @@ func (h *house) as(t *testing.T, id identity.Identity) *desk {
 	if known, ok := h.desks.Load(id.String()); ok {
 		return known.(*desk)
 	}
-	d := newDesk(h.dial(t, h.address, "relief", id))
+	d := newDesk(newActing(t, h.district, id, h.dial(t, h.address, "relief", id)))
 	h.desks.Store(id.String(), d)
 	return d
 }

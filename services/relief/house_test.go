@@ -57,6 +57,7 @@ func TestMain(m *testing.M) {
 // development clock.
 type house struct {
 	*source
+	*registrar
 
 	address      string
 	clockAddress string
@@ -101,6 +102,7 @@ func (h *house) furnish(t *testing.T) {
 	h.ca, err = identity.OpenAuthority(h.dir, domain)
 	ok(t, err)
 	h.source = newSource(t, h)
+	h.registrar = newRegistrar(t, h)
 	h.rootKey = filepath.Join(h.dir, "root.key")
 	ok(t, os.WriteFile(h.rootKey, []byte(hex.EncodeToString(bytes.Repeat([]byte{3}, 32))), 0o600))
 	h.database = pgtest.New(t, relief.Migrations())
@@ -117,7 +119,7 @@ func (h *house) start(t *testing.T, shared service.Shared) (address string) {
 	serve(t, func(ctx context.Context) error {
 		return relief.Run(ctx, relief.Config{Config: service.Config{
 			DatabaseURL: h.database.AppURL, Certificate: files.Certificate, Key: files.Key, Roots: files.Roots, RootKey: h.rootKey,
-			Peers: map[string]string{"referral": h.referral}, Shared: shared,
+			Peers: map[string]string{"referral": h.referral, "registry": h.registrar.address}, Shared: shared,
 		}}, listener)
 	})
 	return "passthrough:///" + listener.Addr().String()

@@ -119,7 +119,7 @@ func (h *house) download(t *testing.T, unit, batch string) []byte {
 
 // line is one line of a bank's return.
 func line(payment, yuan, result string) string {
-	return payment + "," + yuan + "," + result + ",2026-03-03"
+	return payment + "," + yuan + "," + result + ",2026-03-02"
 }
 
 // answering is the bank's return of some lines, in the bank's encoding.

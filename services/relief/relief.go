@@ -18,6 +18,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/promise"
 	"github.com/lianhu/lianhu/pkg/service"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 	"github.com/lianhu/lianhu/services/relief/internal/follow"
 	"github.com/lianhu/lianhu/services/relief/internal/rpc"
@@ -28,7 +29,7 @@ import (
 // Name of the service.
 const Name = "relief"
 
-// Config of the service. Its variables begin with RELIEF_; those of the suite carry no prefix. PEERS names referral.
+// Config of the service. Its variables begin with RELIEF_; those of the suite carry no prefix. PEERS names referral and registry.
 type Config struct{ service.Config }
 
 // ConfigFromEnv reads the configuration from the environment, strictly.
@@ -52,6 +53,10 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 	if err != nil {
 		return service.Parts{}, err
 	}
+	registry, err := r.Peer("registry")
+	if err != nil {
+		return service.Parts{}, err
+	}
 	tables := store.NewTables()
 	if err := openBudgets(ctx, r.Engine, r.District, tables); err != nil {
 		return service.Parts{}, err
@@ -60,7 +65,7 @@ func build(ctx context.Context, c Config, r *service.Runtime) (service.Parts, er
 	repairs := custody.NewRepairs(r.Engine, r.District, custody.RepairableItems(tables.Applications), custody.RepairableItems(tables.Payments), custody.RepairableItems(tables.Batches))
 	handlers := &rpc.Service{
 		Engine: r.Engine, District: r.District, Tables: tables, Feed: r.Feed, Followers: followers,
-		Production: c.Shared.Production(), Repairs: repairs, Version: r.Version,
+		Registry: registryv1.NewRegistryReadServiceClient(registry), Production: c.Shared.Production(), Repairs: repairs, Version: r.Version,
 	}
 	return service.Parts{
 		Register: func(s grpc.ServiceRegistrar) {

@@ -165,6 +165,8 @@ func (f *applications) handle(ctx context.Context, ev *feedv1.Event, call comman
 		result.Outcome, result.Note = referralv1.DeliveryOutcome_DELIVERY_OUTCOME_PROVIDED, "救助金已发放到账"
 	case "application.refused":
 		result.Outcome, result.Note = referralv1.DeliveryOutcome_DELIVERY_OUTCOME_NOT_ENTITLED, "救助申请未获批准"
+	case "application.withdrawn":
+		result.Outcome, result.Note = referralv1.DeliveryOutcome_DELIVERY_OUTCOME_NO_LONGER_NEEDED, "救助申请已撤回"
 	default:
 		return feed.Skip
 	}

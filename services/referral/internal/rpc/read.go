@@ -11,8 +11,10 @@ import (
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
+	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
 	faultv1 "github.com/lianhu/lianhu/proto/gen/lianhu/fault/v1"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
+	"github.com/lianhu/lianhu/services/referral/internal/rules"
 	"github.com/lianhu/lianhu/services/referral/internal/store"
 )
 
@@ -34,7 +36,14 @@ func (s *Service) GetReferral(ctx context.Context, q *referralv1.GetReferralRequ
 	if err != nil {
 		return nil, err
 	}
-	if err := show(ctx, s, s.Tables.Referrals, actionReferralRead, r); err != nil {
+	err = show(ctx, s, s.Tables.Referrals, actionReferralRead, r)
+	if left, asked := rules.Tombstone(r, access.FromContext(ctx).Unit); asked && fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
+		return &referralv1.GetReferralResponse{Referral: left}, audit.Read(ctx, s.Engine, audit.Look{
+			Actor: command.ActorFrom(ctx), Method: access.FromContext(ctx).Method, Class: accessv1.DataClass_DATA_CLASS_PERSONAL,
+			Kind: s.Tables.Referrals.Kind, Head: s.Tables.Referrals.Head(r),
+		})
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &referralv1.GetReferralResponse{Referral: r}, nil

@@ -26,6 +26,15 @@ func (s *Service) DeclineReferral(ctx context.Context, q *referralv1.DeclineRefe
 	})
 }
 
+// WithdrawReferral implements the contract.
+func (s *Service) WithdrawReferral(ctx context.Context, q *referralv1.WithdrawReferralRequest) (*referralv1.WithdrawReferralResponse, error) {
+	return change(ctx, s, s.Tables.Referrals, q.GetReferralId(), q, "referral.withdraw", func(r *referralv1.Referral, act rules.Act) (string, error) {
+		return rules.Withdraw(r, act, q.GetGrounds(), q.GetNote())
+	}, func(r *referralv1.Referral) *referralv1.WithdrawReferralResponse {
+		return &referralv1.WithdrawReferralResponse{Standing: r.GetStanding(), State: r.GetState()}
+	})
+}
+
 // RecordProgress implements the contract.
 func (s *Service) RecordProgress(ctx context.Context, q *referralv1.RecordProgressRequest) (*referralv1.RecordProgressResponse, error) {
 	return change(ctx, s, s.Tables.Referrals, q.GetReferralId(), q, "referral.progress", func(r *referralv1.Referral, act rules.Act) (string, error) {

@@ -25,6 +25,9 @@ func Review(d *district.District, c *referralv1.Case, act Act, note string) (str
 
 // Close ends a case. open is the number of its referrals that are not closed; none may be left.
 func Close(c *referralv1.Case, act Act, open int, note string) (string, error) {
+	if err := byOfficer(act); err != nil {
+		return "", err
+	}
 	if err := holding(c, act, "close"); err != nil {
 		return "", err
 	}

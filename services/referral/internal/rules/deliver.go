@@ -91,8 +91,7 @@ func Reject(d *district.District, r *referralv1.Referral, act Act, note string) 
 		return "", err
 	}
 	r.Rejections = append(r.Rejections, &referralv1.Rejection{RecordTime: act.time(), Unit: act.Unit, Officer: act.Officer, Note: note})
-	offer := lastOffer(r)
-	if offer.GetAnswer() == referralv1.Offer_ANSWER_ACCEPTED && offer.GetUnit() == r.GetStanding().GetHolder() {
+	if offer := lastAccepted(r); offer.GetUnit() == r.GetStanding().GetHolder() {
 		toDeliver(d, r, offer.GetUnit(), act.Now)
 		return Rejected, nil
 	}
@@ -103,6 +102,9 @@ func Reject(d *district.District, r *referralv1.Referral, act Act, note string) 
 // childSide demands a delivered referral and a unit that can answer for the child: the village committee or the township of
 // its residence. Who delivered cannot, unless there is nobody else.
 func childSide(r *referralv1.Referral, act Act, verb string) error {
+	if err := byOfficer(act); err != nil {
+		return err
+	}
 	switch {
 	case !in(r, referralv1.Referral_STATE_DELIVERED):
 		return fault.StateForbids(state(r), verb)

@@ -16,12 +16,13 @@ const faultStateForbids = faultv1.Reason_REASON_STATE_FORBIDS
 
 // legal says which states can follow which.
 var legal = map[string]map[string]bool{
-	"OFFERED":     {"OFFERED": true, "ACCEPTED": true, "ESCALATED": true},
-	"ACCEPTED":    {"ACCEPTED": true, "IN_PROGRESS": true, "DELIVERED": true, "ESCALATED": true},
-	"IN_PROGRESS": {"IN_PROGRESS": true, "DELIVERED": true, "ESCALATED": true},
-	"ESCALATED":   {"ESCALATED": true, "OFFERED": true, "DELIVERED": true},
-	"DELIVERED":   {"DELIVERED": true, "CONFIRMED": true, "ACCEPTED": true, "ESCALATED": true, "OFFERED": true},
+	"OFFERED":     {"OFFERED": true, "ACCEPTED": true, "ESCALATED": true, "WITHDRAWN": true},
+	"ACCEPTED":    {"ACCEPTED": true, "IN_PROGRESS": true, "DELIVERED": true, "ESCALATED": true, "WITHDRAWN": true},
+	"IN_PROGRESS": {"IN_PROGRESS": true, "DELIVERED": true, "ESCALATED": true, "WITHDRAWN": true},
+	"ESCALATED":   {"ESCALATED": true, "OFFERED": true, "DELIVERED": true, "WITHDRAWN": true},
+	"DELIVERED":   {"DELIVERED": true, "CONFIRMED": true, "ACCEPTED": true, "ESCALATED": true, "OFFERED": true, "WITHDRAWN": true},
 	"CONFIRMED":   {},
+	"WITHDRAWN":   {},
 }
 
 // Whatever units do, in whatever order, a referral is never nobody's, no unit is asked twice by the table, nothing but a legal
@@ -45,10 +46,10 @@ func TestAReferralIsNeverNobodys(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(rt, "hours")) * time.Hour)
 			before := proto.Clone(r).(*referralv1.Referral)
 			unit := rapid.SampledFrom(append(units, r.GetStanding().GetHolder(), r.GetStanding().GetOfferedTo())).Draw(rt, "unit")
-			act := Act{Unit: unit, Now: now}
+			act := Act{Unit: unit, Officer: rapid.SampledFrom([]string{"officer", "officer", "officer", ""}).Draw(rt, "officer"), Now: now}
 			var what string
 			var refusal error
-			verb := rapid.IntRange(0, 7).Draw(rt, "verb")
+			verb := rapid.IntRange(0, 8).Draw(rt, "verb")
 			switch verb {
 			case 0:
 				what, refusal = Accept(d, r, act)
@@ -64,6 +65,11 @@ func TestAReferralIsNeverNobodys(t *testing.T) {
 				what, refusal = Reject(d, r, act, "不足")
 			case 6:
 				what, refusal = Assign(d, r, act, rapid.SampledFrom(units).Draw(rt, "chosen"), "")
+			case 8:
+				grounds := rapid.SampledFrom([]referralv1.WithdrawGrounds{referralv1.WithdrawGrounds_WITHDRAW_GROUNDS_DIED, referralv1.WithdrawGrounds_WITHDRAW_GROUNDS_OTHER}).Draw(rt, "why")
+				if rapid.IntRange(0, 5).Draw(rt, "seldom") == 0 {
+					what, refusal = Withdraw(r, act, grounds, "")
+				}
 			case 7:
 				if deadline := r.GetStanding().GetDeadline(); deadline != nil {
 					if now.Before(deadline.AsTime()) {
@@ -80,7 +86,7 @@ func TestAReferralIsNeverNobodys(t *testing.T) {
 
 func check(rt *rapid.T, before, r *referralv1.Referral, what string, refusal error) {
 	s := r.GetStanding()
-	closed := r.GetState() == referralv1.Referral_STATE_CONFIRMED
+	closed := in(r, referralv1.Referral_STATE_CONFIRMED, referralv1.Referral_STATE_WITHDRAWN)
 	switch {
 	case refusal != nil && !proto.Equal(before, r):
 		rt.Fatalf("a refusal changed the referral: %v", refusal)
@@ -95,7 +101,7 @@ func check(rt *rapid.T, before, r *referralv1.Referral, what string, refusal err
 	}
 	seen := map[string]bool{}
 	for _, offer := range r.GetOffers() {
-		if !offer.GetAssigned() && seen[offer.GetUnit()] {
+		if !offer.GetAssigned() && offer.GetUnit() != lead && seen[offer.GetUnit()] {
 			rt.Fatalf("%s was asked twice", offer.GetUnit())
 		}
 		seen[offer.GetUnit()] = true
@@ -104,7 +110,7 @@ func check(rt *rapid.T, before, r *referralv1.Referral, what string, refusal err
 
 // silence lets every deadline pass: within a few of them the lead office must be the holder, and stay it.
 func silence(rt *rapid.T, r *referralv1.Referral, expire func() string) {
-	if r.GetState() == referralv1.Referral_STATE_CONFIRMED {
+	if in(r, referralv1.Referral_STATE_CONFIRMED, referralv1.Referral_STATE_WITHDRAWN) {
 		return
 	}
 	for range 5 {

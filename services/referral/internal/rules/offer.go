@@ -2,6 +2,7 @@ package rules
 
 import (
 	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/district"
 	"github.com/lianhu/lianhu/pkg/fault"
 	referralv1 "github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1"
@@ -25,20 +26,28 @@ func Accept(d *district.District, r *referralv1.Referral, act Act) (string, erro
 	return Accepted, nil
 }
 
-// Decline moves the offer on: to the fallback unit, else to the lead office. What the lead office is offered after a missed
-// delivery it cannot decline: nobody stands behind it.
+// Decline moves the offer on: to the fallback unit, else to the lead office. What the lead office is offered after a missed delivery, and
+// declines, stays with the unit that has it, overdue and looked at again.
 func Decline(d *district.District, r *referralv1.Referral, act Act, grounds referralv1.DeclineGrounds, note string) (string, error) {
+	if err := byOfficer(act); err != nil {
+		return "", err
+	}
 	takeOver := in(r, referralv1.Referral_STATE_ACCEPTED, referralv1.Referral_STATE_IN_PROGRESS) && r.GetStanding().GetOfferedTo() != ""
 	switch {
 	case !takeOver && !in(r, referralv1.Referral_STATE_OFFERED):
 		return "", fault.StateForbids(state(r), "decline")
 	case r.GetStanding().GetOfferedTo() != act.Unit:
 		return "", notOffered(r)
-	case takeOver:
-		return "", fault.New(referralv1.Reason_REASON_LEAD_CANNOT_DECLINE, "the lead office is the last one asked")
-	case grounds == referralv1.DeclineGrounds_DECLINE_GROUNDS_OTHER && note == "":
-		return "", fault.New(referralv1.Reason_REASON_NOTE_REQUIRED, "note: OTHER has to be explained", "field", "note").
-			Field("note", "must say why when the grounds are OTHER")
+	}
+	if err := explained(grounds == referralv1.DeclineGrounds_DECLINE_GROUNDS_OTHER, note); err != nil {
+		return "", err
+	}
+	if takeOver {
+		r.Offers = append(r.Offers, &referralv1.Offer{
+			Unit: act.Unit, OfferTime: act.time(), Answer: referralv1.Offer_ANSWER_DECLINED, AnswerTime: act.time(), Officer: act.Officer, Grounds: grounds, Note: note,
+		})
+		custody.Set(r.GetStanding(), r.GetStanding().GetHolder(), d.Deadline(district.ClockOverdueReview, act.Now), district.ClockOverdueReview)
+		return Declined, nil
 	}
 	offer := answer(r, act, referralv1.Offer_ANSWER_DECLINED)
 	offer.Grounds, offer.Note = grounds, note
@@ -57,6 +66,9 @@ func answer(r *referralv1.Referral, act Act, given referralv1.Offer_Answer) *ref
 // Assign lets the lead office offer what it holds to a unit it chooses. It may ask somebody a second time: that is its
 // judgement, not the table's.
 func Assign(d *district.District, r *referralv1.Referral, act Act, unit, note string) (string, error) {
+	if err := byOfficer(act); err != nil {
+		return "", err
+	}
 	lead := d.LeadOffice()
 	stranded := in(r, referralv1.Referral_STATE_DELIVERED) && r.GetStanding().GetHolder() == lead && r.GetStanding().GetOfferedTo() == ""
 	switch {

@@ -8,6 +8,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -46,13 +47,14 @@ const (
 	Overdue     = "overdue"
 	Reviewed    = "reviewed"
 	Closed      = "closed"
+	Withdrawn   = "withdrawn"
 )
 
 // Act is who does something, and when.
 type Act struct {
 	// Unit that acts.
 	Unit string
-	// Officer who acts for it; may be empty.
+	// Officer who acts for it; whoever decides names one.
 	Officer string
 	// Now is the business time.
 	Now time.Time
@@ -132,6 +134,23 @@ func lastOffer(r *referralv1.Referral) *referralv1.Offer {
 		return nil
 	}
 	return r.GetOffers()[len(r.GetOffers())-1]
+}
+
+// byOfficer refuses a decision that names no officer: it is a person's.
+func byOfficer(act Act) error {
+	if act.Officer == "" {
+		return fault.New(referralv1.Reason_REASON_OFFICER_REQUIRED, "name the officer")
+	}
+	return nil
+}
+
+// explained refuses grounds that say nothing.
+func explained(other bool, note string) error {
+	if other && strings.TrimSpace(note) == "" {
+		return fault.New(referralv1.Reason_REASON_NOTE_REQUIRED, "note: OTHER has to be explained", "field", "note").
+			Field("note", "must say why when the grounds are OTHER")
+	}
+	return nil
 }
 
 func notHolder(s *custodyv1.Standing, verb string) error {

@@ -57,7 +57,7 @@ func opened(t *testing.T, d *district.District, finding *reportingv1.NeedFinding
 	return referrals[0]
 }
 
-func by(unit string, now time.Time) Act { return Act{Unit: unit, Now: now} }
+func by(unit string, now time.Time) Act { return Act{Unit: unit, Officer: "officer", Now: now} }
 
 // where says in one line where a referral stands.
 func where(r *referralv1.Referral) [4]string {
@@ -271,9 +271,13 @@ func TestAMissedDeliveryIsOfferedToTheLeadWhichMayTakeItAndAssignIt(t *testing.T
 		t.Errorf("got %s", got)
 	}
 	expect(t, r, "ACCEPTED", "womens_federation", lead, "lead.resolve")
-	_, err := Decline(d, r, by(lead, monday), referralv1.DeclineGrounds_DECLINE_GROUNDS_NO_CAPACITY, "")
-	refused(t, err, referralv1.Reason_REASON_LEAD_CANNOT_DECLINE)
-	_, err = Assign(d, r, by(lead, monday), "justice", "")
+	must(t, Declined)(Decline(d, r, by(lead, monday), referralv1.DeclineGrounds_DECLINE_GROUNDS_NO_CAPACITY, ""))
+	expect(t, r, "ACCEPTED", "womens_federation", "", "overdue.review")
+	if got := Expire(d, r, r.GetStanding().GetDeadline().AsTime()); got != Overdue {
+		t.Errorf("got %s", got)
+	}
+	expect(t, r, "ACCEPTED", "womens_federation", lead, "lead.resolve")
+	_, err := Assign(d, r, by(lead, monday), "justice", "")
 	refused(t, err, faultStateForbids)
 	must(t, Escalated)(Accept(d, r, by(lead, monday)))
 	expect(t, r, "ESCALATED", lead, "", "lead.resolve")

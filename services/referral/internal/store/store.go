@@ -59,7 +59,7 @@ func NewTables() *Tables {
 func (t *Tables) Sources() []custody.Source {
 	return []custody.Source{
 		custody.SourceOf(t.Cases, referralv1.Case_STATE_CLOSED),
-		custody.SourceOf(t.Referrals, referralv1.Referral_STATE_CONFIRMED),
+		custody.SourceOf(t.Referrals, referralv1.Referral_STATE_CONFIRMED, referralv1.Referral_STATE_WITHDRAWN),
 	}
 }
 

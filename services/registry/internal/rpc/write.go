@@ -45,7 +45,8 @@ func (s *Service) RegisterChild(ctx context.Context, q *registryv1.RegisterChild
 			return nil, err
 		}
 		c.Happened("registered", s.District.TownshipUnit(child.GetDivision()))
-		return child, nil
+		plan := rules.OpenPlan(s.District, store.PlanID(child.GetId()), child, c.Now)
+		return child, command.Insert(c, s.Tables.Plans, plan, rules.Opened)
 	}, func(child *registryv1.Child) *registryv1.RegisterChildResponse {
 		return &registryv1.RegisterChildResponse{ChildId: child.GetId(), Etag: child.GetEtag(), Version: child.GetVersion()}
 	})
@@ -115,7 +116,10 @@ func (s *Service) RecordGuardianship(ctx context.Context, q *registryv1.RecordGu
 			From: q.GetFrom(), To: q.GetTo(), Ground: q.GetGround(), CourtPaper: q.GetCourtPaper(),
 		}
 		c.Happened("recorded", s.District.TownshipUnit(child.GetDivision()))
-		return g, rules.CheckGuardianship(s.District, g, s.today())
+		if err := rules.CheckGuardianship(s.District, g, s.today()); err != nil {
+			return nil, err
+		}
+		return g, rules.CheckFrom(child, g.GetFrom())
 	}, func(g *registryv1.Guardianship) *registryv1.RecordGuardianshipResponse {
 		return &registryv1.RecordGuardianshipResponse{GuardianshipId: g.GetId(), Etag: g.GetEtag(), Version: g.GetVersion()}
 	})
@@ -146,7 +150,10 @@ func (s *Service) RecordCareAgreement(ctx context.Context, q *registryv1.RecordC
 			Relation: q.GetRelation(), Ground: q.GetGround(), From: q.GetFrom(), To: q.GetTo(), ChildHeard: q.GetChildHeard(), NoticeUnits: q.GetNoticeUnits(),
 		}
 		c.Happened("recorded", append([]string{s.District.TownshipUnit(child.GetDivision())}, memberUnits(q.GetNoticeUnits())...)...)
-		return a, rules.CheckCare(s.District, child, a, q.GetCarerBars(), s.today())
+		if err := rules.CheckCare(s.District, child, a, q.GetCarerBars(), s.today()); err != nil {
+			return nil, err
+		}
+		return a, rules.CheckFrom(child, a.GetFrom())
 	}, func(a *registryv1.CareAgreement) *registryv1.RecordCareAgreementResponse {
 		return &registryv1.RecordCareAgreementResponse{CareAgreementId: a.GetId(), Etag: a.GetEtag(), Version: a.GetVersion()}
 	})

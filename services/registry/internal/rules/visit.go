@@ -21,6 +21,7 @@ const (
 	Graded    = "graded"
 	Visited   = "visited"
 	Escalated = "escalated"
+	Ended     = "ended"
 )
 
 // visitClock is the clock of a colour (四色管理, policy R7.5).
@@ -46,7 +47,7 @@ func visitor(d *district.District, division string, now time.Time) string {
 	return d.TownshipUnit(division)
 }
 
-// OpenPlan makes the visit plan of a child that was assessed. It names no matter.
+// OpenPlan makes the visit plan of a child of the ledger: by its colour, green until an assessment gives one. It names no matter.
 func OpenPlan(d *district.District, id string, c *registryv1.Child, now time.Time) *registryv1.VisitPlan {
 	p := &registryv1.VisitPlan{
 		Standing: &custodyv1.Standing{Id: id}, State: registryv1.VisitPlan_STATE_DUE,
@@ -62,7 +63,7 @@ var visitClocks = []string{district.ClockVisitRed, district.ClockVisitYellow, di
 // Grade takes over the colour of a new assessment: the next visit is due by the new colour's clock, by the village again. A visit that is due
 // earlier stays due, and one that was missed stays missed, with a clock of its own for making it up: being graded is no visit.
 func Grade(d *district.District, p *registryv1.VisitPlan, c *registryv1.Child, now time.Time) {
-	p.State, p.Division = registryv1.VisitPlan_STATE_DUE, c.GetDivision()
+	p.State, p.Division, p.Ending = registryv1.VisitPlan_STATE_DUE, c.GetDivision(), nil
 	p.Colour, p.AssessmentId = c.GetColour(), c.GetAssessmentId()
 	s, clock := p.GetStanding(), visitClock(p.GetColour())
 	due := d.Deadline(clock, now)

@@ -71,6 +71,9 @@ func NewTables() *Tables {
 		Bindings: row.NewTable("binding", "binding",
 			row.Column[*registryv1.Binding]{Name: "child_id", Path: "child_id", Type: "uuid"},
 			row.Column[*registryv1.Binding]{Name: "release_time", Path: "release_time"},
+			row.Column[*registryv1.Binding]{Name: "earlier_child_ids", Type: "uuid[]", Value: func(m *registryv1.Binding, _ *seal.Keys) any {
+				return append([]string{}, m.GetEarlierChildIds()...)
+			}},
 		),
 		Guardianships: row.NewTable("guardianship", "guardianship",
 			row.Column[*registryv1.Guardianship]{Name: "child_id", Path: "child_id", Type: "uuid"},

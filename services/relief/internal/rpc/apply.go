@@ -25,7 +25,7 @@ func (s *Service) SubmitApplication(ctx context.Context, q *reliefv1.SubmitAppli
 	if q.GetApplicationId() != "" {
 		answer, err := command.Update(ctx, s.Engine, callOf(ctx, q), s.Tables.Applications, q.GetApplicationId(), func(c *command.Change, a *reliefv1.Application) error {
 			tried = a
-			if err := see(ctx, s.Tables.Applications, a, actionSubmit); err != nil {
+			if err := seePlace(ctx, a, actionSubmit); err != nil {
 				return err
 			}
 			p, err := rules.Programme(s.District, a.GetProgramme(), calendar.Today(c.Now))
@@ -33,7 +33,7 @@ func (s *Service) SubmitApplication(ctx context.Context, q *reliefv1.SubmitAppli
 				return err
 			}
 			c.Happened("submitted", s.District.TownshipUnit(a.GetDivision()))
-			return rules.Submit(s.District, p, a, q, act(ctx, c.Now))
+			return rules.Submit(s.District, p, a, q, s.who(ctx), act(ctx, c.Now))
 		}, submitted)
 		return answer, s.named(ctx, err, tried)
 	}
@@ -50,11 +50,11 @@ func (s *Service) SubmitApplication(ctx context.Context, q *reliefv1.SubmitAppli
 		}
 		a := &reliefv1.Application{
 			Standing: &custodyv1.Standing{Id: c.ID(""), MatterId: c.ID("")}, State: reliefv1.Application_STATE_OPEN,
-			Division: s.District.TownshipOf(q.GetDivision()), Programme: p.Code,
+			Division: s.District.TownshipOf(q.GetDivision()), PlaceDivision: q.GetDivision(), Programme: p.Code,
 		}
 		tried = a
 		c.Happened("submitted", s.District.TownshipUnit(q.GetDivision()))
-		return a, rules.Submit(s.District, p, a, q, act(ctx, c.Now))
+		return a, rules.Submit(s.District, p, a, q, s.who(ctx), act(ctx, c.Now))
 	}, submitted)
 	return answer, s.named(ctx, err, tried)
 }
@@ -89,12 +89,15 @@ func (s *Service) DecideApplication(ctx context.Context, q *reliefv1.DecideAppli
 			return err
 		}
 		known := rules.Known{Production: s.Production}
+		if known.Child, err = s.who(ctx)(a.GetBeneficiaryId()); err != nil {
+			return err
+		}
 		known.Account, err = s.Tables.Account(ctx, s.Engine.DB, s.Engine.Keys, a.GetProgramme(), a.GetDivision(), calendar.Today(c.Now).Year)
 		if err != nil && !fault.Is(err, faultv1.Reason_REASON_NOT_FOUND) {
 			return err
 		}
-		rules.Confirm(a, q.GetFacts())
-		if known.GrantedSameReason, err = store.Granted(ctx, s.Engine.DB, a.GetProgramme(), a.GetBeneficiaryId(), a.GetPeriod()); err != nil {
+		rules.Confirm(a, q.GetFacts(), c.Now)
+		if known.GrantedSameReason, err = store.Granted(ctx, s.Engine.DB, a.GetProgramme(), known.Child.IDs(), a.GetPeriod()); err != nil {
 			return err
 		}
 		decision, err := rules.Decide(s.District, p, a, c.ID("decision"), q.GetFacts(), q.GetNote(), known, act(ctx, c.Now))
@@ -144,6 +147,9 @@ func (s *Service) reserve(c *command.Change, a *reliefv1.Application, account *r
 
 // OpenBudget implements the contract.
 func (s *Service) OpenBudget(ctx context.Context, q *reliefv1.OpenBudgetRequest) (*reliefv1.OpenBudgetResponse, error) {
+	if err := rules.OpenAccount(act(ctx, s.Engine.Now())); err != nil {
+		return nil, err
+	}
 	if _, err := rules.Programme(s.District, q.GetProgramme(), s.today()); err != nil {
 		return nil, err
 	}

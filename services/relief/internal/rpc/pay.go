@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/command"
 	"github.com/lianhu/lianhu/pkg/fault"
 	"github.com/lianhu/lianhu/pkg/row"
@@ -73,7 +74,7 @@ func (s *Service) ExportBatch(ctx context.Context, q *reliefv1.ExportBatchReques
 			return err
 		}
 		loaded := s.remember(payments)
-		content, err := rules.Export(s.District, b, payments, s.Production, c.Now)
+		content, err := rules.Export(s.District, b, payments, s.Production, act(ctx, c.Now))
 		if err != nil {
 			return err
 		}
@@ -112,24 +113,25 @@ func (s *Service) RecordBankReturn(ctx context.Context, q *reliefv1.RecordBankRe
 	if err != nil {
 		return nil, err
 	}
-	var settled, returned int32 // before this file
+	var settled, returned, repeated int32 // the first two before this file
 	return command.Update(ctx, s.Engine, callOf(ctx, q), s.Tables.Batches, q.GetBatchId(), func(c *command.Change, b *reliefv1.Batch) error {
 		if err := see(ctx, s.Tables.Batches, b, actionPayment); err != nil {
 			return err
 		}
-		if b.GetState() != reliefv1.Batch_STATE_EXPORTED {
-			return fault.StateForbids(row.StateName(b.ProtoReflect()), "record a return")
+		if err := rules.Returning(b, act(ctx, c.Now)); err != nil {
+			return err
 		}
 		settled, returned = b.GetSettledCount(), b.GetReturnedCount()
 		payments, err := s.lines(ctx, q.GetBatchId())
 		if err != nil {
 			return err
 		}
-		matched, err := rules.Match(answers, payments)
+		matched, err := rules.Match(answers, payments, calendar.Today(b.GetFile().GetExportTime().AsTime()), calendar.Today(c.Now))
 		if err != nil {
 			return err
 		}
-		if err := s.settle(ctx, c, b, matched, answers); err != nil {
+		repeated = matched.Repeated
+		if err := s.settle(ctx, c, b, matched.Payments, matched.Answers); err != nil {
 			return err
 		}
 		if rules.Answered(b) {
@@ -141,7 +143,7 @@ func (s *Service) RecordBankReturn(ctx context.Context, q *reliefv1.RecordBankRe
 	}, func(b *reliefv1.Batch) *reliefv1.RecordBankReturnResponse {
 		return &reliefv1.RecordBankReturnResponse{
 			Standing: b.GetStanding(), State: b.GetState(), SettledCount: b.GetSettledCount() - settled, ReturnedCount: b.GetReturnedCount() - returned,
-			OpenCount: b.GetLineCount() - b.GetSettledCount() - b.GetReturnedCount(),
+			OpenCount: b.GetLineCount() - b.GetSettledCount() - b.GetReturnedCount(), RepeatedCount: repeated,
 		}
 	})
 }
@@ -200,7 +202,7 @@ func (s *Service) RepayPayment(ctx context.Context, q *reliefv1.RepayPaymentRequ
 		if err := see(ctx, s.Tables.Payments, old, actionPayment); err != nil {
 			return err
 		}
-		if corrected, err = rules.Repay(s.District, old, c.ID("payment"), q.GetPayee(), c.Now); err != nil {
+		if corrected, err = rules.Repay(s.District, old, c.ID("payment"), q.GetPayee(), act(ctx, c.Now)); err != nil {
 			return err
 		}
 		c.Happened("replaced", finance)

@@ -20,6 +20,7 @@ import (
 	"github.com/lianhu/lianhu/pkg/pagetoken"
 	"github.com/lianhu/lianhu/pkg/row"
 	accessv1 "github.com/lianhu/lianhu/proto/gen/lianhu/access/v1"
+	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 	"github.com/lianhu/lianhu/services/relief/internal/rules"
 	"github.com/lianhu/lianhu/services/relief/internal/store"
@@ -32,6 +33,8 @@ const (
 	actionRead    = "application.read"
 	actionPayment = "budget.payment"
 	actionBudget  = "budget.read"
+	actionReturn  = "application.return"
+	actionEnd     = "application.withdraw"
 	actionWork    = "work.list"
 )
 
@@ -52,6 +55,8 @@ type Service struct {
 	Feed *feed.Server
 	// Followers whose parked events an operator can retry.
 	Followers []*feed.Follower
+	// Registry says who a child is now.
+	Registry registryv1.RegistryReadServiceClient
 	// Production refuses to pay on amounts nobody has confirmed.
 	Production bool
 	// Repairs mends items whose custody is broken.

@@ -39,7 +39,7 @@ func OpenFor(d *district.District, p district.Programme, id string, r *referralv
 	place := d.Responsible(r.GetPlaceDivision(), calendar.Today(now))
 	a := &reliefv1.Application{
 		Standing: &custodyv1.Standing{Id: id, MatterId: r.GetStanding().GetMatterId()}, State: reliefv1.Application_STATE_OPEN,
-		Division: d.TownshipOf(place), Programme: p.Code, ReferralId: r.GetStanding().GetId(),
+		Division: d.TownshipOf(place), PlaceDivision: place, Programme: p.Code, ReferralId: r.GetStanding().GetId(),
 		BeneficiaryKind: reliefv1.BeneficiaryKind_BENEFICIARY_KIND_CHILD, BeneficiaryId: r.GetChildId(), ProvisionalChildId: r.GetProvisionalChildId(),
 	}
 	custody.Hold(a.GetStanding(), d.TownshipUnit(place))
@@ -66,24 +66,44 @@ func Programme(d *district.District, code string, today calendar.Date) (district
 	return p, nil
 }
 
-// Submit fills in an application and hands it in.
+// Child is what the registry says of a beneficiary.
+type Child struct {
+	// ID of the record that stands for it now; empty when the registry knows none.
+	ID string
+	// Earlier ids under which it was known.
+	Earlier []string
+}
+
+// IDs are all ids of the child: what was paid under any of them was paid to it.
+func (c Child) IDs() []string { return append([]string{c.ID}, c.Earlier...) }
+
+// CheckChild refuses a beneficiary whom nobody keeps, or who is kept under another id by now.
 //
-// Errors: STATE_FORBIDS, FIELD_INVALID, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, FACT_INVALID.
-func Submit(d *district.District, p district.Programme, a *reliefv1.Application, q *reliefv1.SubmitApplicationRequest, act Act) error {
+// Errors: BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED.
+func CheckChild(a *reliefv1.Application, known Child) error {
+	switch {
+	case a.GetBeneficiaryKind() == reliefv1.BeneficiaryKind_BENEFICIARY_KIND_HOUSEHOLD:
+		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_UNKNOWN, "beneficiary_id", "there is no register of households")
+	case known.ID == "":
+		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_UNKNOWN, "beneficiary_id", "is no child of the registry")
+	case known.ID != a.GetBeneficiaryId():
+		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_SUPERSEDED, "beneficiary_id", "is known under another id", "child_id", known.ID)
+	}
+	return nil
+}
+
+// Submit fills in an application and hands it in. who finds out what the registry says of a child.
+//
+// Errors: STATE_FORBIDS, FIELD_INVALID, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, FACT_INVALID.
+func Submit(d *district.District, p district.Programme, a *reliefv1.Application, q *reliefv1.SubmitApplicationRequest, who func(id string) (Child, error), act Act) error {
 	if a.GetState() != reliefv1.Application_STATE_OPEN {
 		return fault.StateForbids(strings.TrimPrefix(a.GetState().String(), "STATE_"), "submit")
 	}
 	if q.GetProgramme() != a.GetProgramme() {
 		return fault.Invalid("programme", "is another one than the application was opened for")
 	}
-	if a.GetBeneficiaryId() == "" {
-		a.BeneficiaryId, a.BeneficiaryKind = q.GetBeneficiaryId(), q.GetBeneficiaryKind()
-	}
-	if a.GetBeneficiaryId() == "" {
-		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_REQUIRED, "beneficiary_id", "is missing")
-	}
-	if q.GetBeneficiaryId() != "" && q.GetBeneficiaryId() != a.GetBeneficiaryId() {
-		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_DIFFERS, "beneficiary_id", "is another one than the application was opened for")
+	if err := serve(a, q, who); err != nil {
+		return err
 	}
 	if err := checkPayee(d.Bank(), q.GetPayee()); err != nil {
 		return err
@@ -108,6 +128,28 @@ func Submit(d *district.District, p district.Programme, a *reliefv1.Application,
 	return nil
 }
 
+// serve says whom the application serves. One that was opened for a child, or given back, keeps it, or takes the id that stands for it now.
+func serve(a *reliefv1.Application, q *reliefv1.SubmitApplicationRequest, who func(id string) (Child, error)) error {
+	opened := a.GetBeneficiaryId()
+	if opened == "" {
+		a.BeneficiaryId, a.BeneficiaryKind = q.GetBeneficiaryId(), q.GetBeneficiaryKind()
+	}
+	if a.GetBeneficiaryId() == "" {
+		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_REQUIRED, "beneficiary_id", "is missing")
+	}
+	known, err := who(a.GetBeneficiaryId())
+	if err != nil {
+		return err
+	}
+	if opened != "" && known.ID != "" {
+		a.BeneficiaryId = known.ID
+	}
+	if asked := q.GetBeneficiaryId(); asked != "" && asked != opened && asked != a.GetBeneficiaryId() {
+		return fieldFault(reliefv1.Reason_REASON_BENEFICIARY_DIFFERS, "beneficiary_id", "is another one than the application was opened for")
+	}
+	return CheckChild(a, known)
+}
+
 // period is what a payment is unique in: the year and cause of one-off relief, the month of an entitlement.
 func period(a *reliefv1.Application, asked string, now time.Time) string {
 	for _, f := range a.GetFacts() {
@@ -121,12 +163,12 @@ func period(a *reliefv1.Application, asked string, now time.Time) string {
 	return calendar.Today(now).String()[:len("2026-01")]
 }
 
-// Confirm puts an application under the cause that the deciding unit confirms: relief is granted once a year for the same cause,
-// whatever was declared.
-func Confirm(a *reliefv1.Application, confirmed []*reliefv1.Fact) {
-	for _, f := range confirmed {
-		if year := len("2026"); f.GetName() == causeFact && len(a.GetPeriod()) > year {
-			a.Period = a.GetPeriod()[:year] + "/" + f.GetTextValue()
+// Confirm puts an application under the cause that the deciding unit confirms and the year of the decision: relief is granted once a year
+// for the same cause, whatever was declared and whenever it was handed in, and the account that pays is that year's.
+func Confirm(a *reliefv1.Application, confirmed []*reliefv1.Fact, now time.Time) {
+	for _, f := range slices.Concat(a.GetFacts(), confirmed) {
+		if f.GetName() == causeFact {
+			a.Period = strconv.Itoa(calendar.Today(now).Year) + "/" + f.GetTextValue()
 		}
 	}
 }

@@ -30,8 +30,8 @@ const approverTitle = "payment_approver"
 //
 // Errors: OFFICER_REQUIRED, PAYMENT_NOT_FREE, PROGRAMMES_MIXED.
 func Freeze(d *district.District, id string, payments []*reliefv1.Payment, act Act) (*reliefv1.Batch, error) {
-	if act.Officer == "" {
-		return nil, fault.New(reliefv1.Reason_REASON_OFFICER_REQUIRED, "name the officer")
+	if err := byOfficer(act); err != nil {
+		return nil, err
 	}
 	b := &reliefv1.Batch{
 		Standing: &custodyv1.Standing{Id: id}, State: reliefv1.Batch_STATE_FROZEN, Division: d.Code(), Programme: payments[0].GetProgramme(),
@@ -98,8 +98,12 @@ func Approve(d *district.District, b *reliefv1.Batch, seen string, act Act) erro
 
 // Export hands an approved batch and its payments to the bank.
 //
-// Errors: STATE_FORBIDS, PLACEHOLDER_AMOUNT.
-func Export(d *district.District, b *reliefv1.Batch, payments []*reliefv1.Payment, production bool, now time.Time) (content []byte, err error) {
+// Errors: OFFICER_REQUIRED, STATE_FORBIDS, PLACEHOLDER_AMOUNT.
+func Export(d *district.District, b *reliefv1.Batch, payments []*reliefv1.Payment, production bool, act Act) (content []byte, err error) {
+	now := act.Now
+	if err := byOfficer(act); err != nil {
+		return nil, err
+	}
 	if b.GetState() != reliefv1.Batch_STATE_APPROVED {
 		return nil, fault.StateForbids(strings.TrimPrefix(b.GetState().String(), "STATE_"), "export")
 	}
@@ -143,9 +147,28 @@ func Settle(d *district.District, b *reliefv1.Batch, p *reliefv1.Payment, answer
 	return false
 }
 
+// Returning refuses a bank's answer to a batch that is not with the bank, or that nobody hands in. A batch whose lines are all answered is
+// still asked: the bank may send its file again.
+//
+// Errors: OFFICER_REQUIRED, STATE_FORBIDS.
+func Returning(b *reliefv1.Batch, act Act) error {
+	if err := byOfficer(act); err != nil {
+		return err
+	}
+	if b.GetState() != reliefv1.Batch_STATE_EXPORTED && b.GetState() != reliefv1.Batch_STATE_SETTLED {
+		return fault.StateForbids(strings.TrimPrefix(b.GetState().String(), "STATE_"), "record a return")
+	}
+	return nil
+}
+
+// OpenAccount refuses to set money aside in nobody's name.
+//
+// Errors: OFFICER_REQUIRED.
+func OpenAccount(act Act) error { return byOfficer(act) }
+
 // Answered closes a batch whose lines have all been answered and reports whether it did.
 func Answered(b *reliefv1.Batch) bool {
-	if b.GetSettledCount()+b.GetReturnedCount() < b.GetLineCount() {
+	if b.GetState() != reliefv1.Batch_STATE_EXPORTED || b.GetSettledCount()+b.GetReturnedCount() < b.GetLineCount() {
 		return false
 	}
 	b.State = reliefv1.Batch_STATE_SETTLED
@@ -161,8 +184,12 @@ func Paid(a *reliefv1.Application) {
 
 // Repay replaces a returned payment by one to a corrected account. The money stays reserved, now for the new one.
 //
-// Errors: STATE_FORBIDS, FIELD_INVALID, PAYEE_UNCHANGED.
-func Repay(d *district.District, old *reliefv1.Payment, id string, payee *reliefv1.Payee, now time.Time) (*reliefv1.Payment, error) {
+// Errors: OFFICER_REQUIRED, STATE_FORBIDS, FIELD_INVALID, PAYEE_UNCHANGED.
+func Repay(d *district.District, old *reliefv1.Payment, id string, payee *reliefv1.Payee, act Act) (*reliefv1.Payment, error) {
+	now := act.Now
+	if err := byOfficer(act); err != nil {
+		return nil, err
+	}
 	if old.GetState() != reliefv1.Payment_STATE_RETURNED {
 		return nil, fault.StateForbids(strings.TrimPrefix(old.GetState().String(), "STATE_"), "repay")
 	}

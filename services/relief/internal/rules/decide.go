@@ -20,6 +20,8 @@ import (
 
 // Known is what a decision rests on beside what was declared and confirmed.
 type Known struct {
+	// Child is what the registry says of the beneficiary.
+	Child Child
 	// GrantedSameReason counts grants of the programme for the same cause this year.
 	GrantedSameReason int64
 	// Account that would pay; nil when none is open.
@@ -31,13 +33,19 @@ type Known struct {
 // Decide applies the programme's conditions to an application and makes the decision, with everything that explains it. The
 // application moves to APPROVED or is closed as REFUSED.
 //
-// Errors: STATE_FORBIDS, NOT_HOLDER, FACT_INVALID, FACTS_MISSING, PLACEHOLDER_AMOUNT, BUDGET_MISSING, BUDGET_EXHAUSTED.
+// Errors: OFFICER_REQUIRED, STATE_FORBIDS, NOT_HOLDER, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, FACT_INVALID, FACTS_MISSING, PLACEHOLDER_AMOUNT, BUDGET_MISSING, BUDGET_EXHAUSTED.
 func Decide(d *district.District, p district.Programme, a *reliefv1.Application, id string, confirmed []*reliefv1.Fact, note string, known Known, act Act) (*reliefv1.Decision, error) {
+	if err := byOfficer(act); err != nil {
+		return nil, err
+	}
 	if a.GetState() != reliefv1.Application_STATE_SUBMITTED {
 		return nil, fault.StateForbids(strings.TrimPrefix(a.GetState().String(), "STATE_"), "decide")
 	}
 	if a.GetStanding().GetHolder() != act.Unit {
-		return nil, fault.New(reliefv1.Reason_REASON_NOT_HOLDER, "only the holder decides", "holder", a.GetStanding().GetHolder())
+		return nil, notHolder(a, "decide")
+	}
+	if err := CheckChild(a, known.Child); err != nil {
+		return nil, err
 	}
 	if err := checkFacts(p, confirmed); err != nil {
 		return nil, err

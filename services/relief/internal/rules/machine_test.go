@@ -20,14 +20,17 @@ import (
 // legalApplication and legalPayment say which states can follow which.
 var (
 	legalApplication = map[reliefv1.Application_State][]reliefv1.Application_State{
-		reliefv1.Application_STATE_SUBMITTED: {reliefv1.Application_STATE_APPROVED, reliefv1.Application_STATE_REFUSED},
-		reliefv1.Application_STATE_APPROVED:  {reliefv1.Application_STATE_PAID},
+		reliefv1.Application_STATE_OPEN: {reliefv1.Application_STATE_WITHDRAWN},
+		reliefv1.Application_STATE_SUBMITTED: {
+			reliefv1.Application_STATE_APPROVED, reliefv1.Application_STATE_REFUSED, reliefv1.Application_STATE_OPEN, reliefv1.Application_STATE_WITHDRAWN,
+		},
+		reliefv1.Application_STATE_APPROVED: {reliefv1.Application_STATE_PAID, reliefv1.Application_STATE_WITHDRAWN},
 	}
 	legalPayment = map[reliefv1.Payment_State][]reliefv1.Payment_State{
-		reliefv1.Payment_STATE_APPROVED: {reliefv1.Payment_STATE_FROZEN},
-		reliefv1.Payment_STATE_FROZEN:   {reliefv1.Payment_STATE_EXPORTED},
+		reliefv1.Payment_STATE_APPROVED: {reliefv1.Payment_STATE_FROZEN, reliefv1.Payment_STATE_CANCELLED},
+		reliefv1.Payment_STATE_FROZEN:   {reliefv1.Payment_STATE_EXPORTED, reliefv1.Payment_STATE_APPROVED},
 		reliefv1.Payment_STATE_EXPORTED: {reliefv1.Payment_STATE_SETTLED, reliefv1.Payment_STATE_RETURNED},
-		reliefv1.Payment_STATE_RETURNED: {reliefv1.Payment_STATE_REPLACED},
+		reliefv1.Payment_STATE_RETURNED: {reliefv1.Payment_STATE_REPLACED, reliefv1.Payment_STATE_CANCELLED},
 	}
 )
 
@@ -75,11 +78,11 @@ func TestMoneyGoesOneWay(t *testing.T) {
 // step does one thing; it answers the refusal, if there was one.
 func (o *office) step(rt *rapid.T) error {
 	officer := rapid.SampledFrom([]string{"finance-2", "finance-3", "finance-4", "civil_affairs-5", ""}).Draw(rt, "officer")
-	switch rapid.IntRange(0, 6).Draw(rt, "verb") {
+	switch rapid.IntRange(0, 10).Draw(rt, "verb") {
 	case 0, 1:
 		a := rapid.SampledFrom(o.applications).Draw(rt, "application")
 		unit := rapid.SampledFrom([]string{township, a.GetStanding().GetHolder(), "court"}).Draw(rt, "unit")
-		decision, err := rules.Decide(o.d, o.p, a, o.id("decision"), []*reliefv1.Fact{yes("emergency_confirmed")}, "", rules.Known{Account: o.account}, rules.Act{Unit: unit, Now: o.now})
+		decision, err := rules.Decide(o.d, o.p, a, o.id("decision"), []*reliefv1.Fact{yes("emergency_confirmed")}, "", rules.Known{Account: o.account, Child: rules.Child{ID: a.GetBeneficiaryId()}}, rules.Act{Unit: unit, Officer: officer, Now: o.now})
 		if err == nil && decision.GetOutcome() == reliefv1.Outcome_OUTCOME_APPROVED {
 			o.payments = append(o.payments, rules.Pay(o.d, a, o.account, o.id("payment"), o.now))
 			o.granted += a.GetAmountFen()
@@ -93,14 +96,74 @@ func (o *office) step(rt *rapid.T) error {
 		})
 	case 4:
 		return o.onBatch(rt, func(b *reliefv1.Batch) error {
-			_, err := rules.Export(o.d, b, o.lines[b], false, o.now)
+			_, err := rules.Export(o.d, b, o.lines[b], false, rules.Act{Unit: "finance", Officer: officer, Now: o.now})
 			return err
 		})
 	case 5:
 		return o.answer(rt)
-	default:
+	case 6:
 		return o.repay(rt)
+	case 7:
+		return o.withdraw(rt, officer)
+	case 8:
+		return o.giveBack(rt, officer)
+	case 9:
+		return o.onBatch(rt, func(b *reliefv1.Batch) error {
+			return rules.CancelBatch(o.d, b, o.lines[b], rules.Why{Grounds: reliefv1.EndGrounds_END_GROUNDS_MISTAKE}, rules.Act{Unit: "finance", Officer: officer, Now: o.now})
+		})
+	default:
+		return o.cancel(rt, officer)
 	}
+}
+
+// paying is the payment of an application that still counts.
+func (o *office) paying(a *reliefv1.Application) *reliefv1.Payment {
+	for _, p := range o.payments {
+		if p.GetApplicationId() == a.GetStanding().GetId() && p.GetState() != reliefv1.Payment_STATE_REPLACED && p.GetState() != reliefv1.Payment_STATE_CANCELLED {
+			return p
+		}
+	}
+	return nil
+}
+
+func (o *office) released(p *reliefv1.Payment) {
+	if p != nil {
+		o.account.ReservedFen -= p.GetAmountFen()
+		o.granted -= p.GetAmountFen()
+	}
+}
+
+func (o *office) withdraw(rt *rapid.T, officer string) error {
+	a := rapid.SampledFrom(o.applications).Draw(rt, "withdrawn")
+	unit := rapid.SampledFrom([]string{township, a.GetStanding().GetHolder(), "court"}).Draw(rt, "unit")
+	why := rules.Why{Grounds: rapid.SampledFrom([]reliefv1.EndGrounds{reliefv1.EndGrounds_END_GROUNDS_DIED, reliefv1.EndGrounds_END_GROUNDS_OTHER}).Draw(rt, "why")}
+	paying := o.paying(a)
+	if a.GetState() != reliefv1.Application_STATE_APPROVED {
+		paying = nil
+	}
+	err := rules.Withdraw(a, paying, why, rules.Act{Unit: unit, Officer: officer, Now: o.now})
+	if err == nil {
+		o.released(paying)
+	}
+	return err
+}
+
+func (o *office) giveBack(rt *rapid.T, officer string) error {
+	a := rapid.SampledFrom(o.applications).Draw(rt, "given back")
+	return rules.Return(o.d, o.p, a, "x", rules.Act{Unit: rapid.SampledFrom([]string{township, "civil_affairs"}).Draw(rt, "unit"), Officer: officer, Now: o.now})
+}
+
+func (o *office) cancel(rt *rapid.T, officer string) error {
+	if len(o.payments) == 0 {
+		return nil
+	}
+	p := rapid.SampledFrom(o.payments).Draw(rt, "cancelled")
+	n := slices.IndexFunc(o.applications, func(a *reliefv1.Application) bool { return a.GetStanding().GetId() == p.GetApplicationId() })
+	err := rules.CancelFor(o.applications[n], p, rules.Why{Grounds: reliefv1.EndGrounds_END_GROUNDS_DIED}, rules.Act{Unit: "finance", Officer: officer, Now: o.now})
+	if err == nil {
+		o.released(p)
+	}
+	return err
 }
 
 // freeze makes a batch; as in a command, a refusal leaves what was read untouched.
@@ -136,11 +199,14 @@ func (o *office) answer(rt *rapid.T) error {
 	return o.onBatch(rt, func(b *reliefv1.Batch) error {
 		line := rapid.SampledFrom(o.lines[b]).Draw(rt, "line")
 		said := rules.Answer{Line: 2, PaymentID: line.GetStanding().GetId(), AmountFen: line.GetAmountFen(), Code: rapid.SampledFrom([]string{"00", "03"}).Draw(rt, "code")}
-		matched, err := rules.Match([]rules.Answer{said}, o.lines[b])
-		if err != nil {
+		if err := rules.Returning(b, rules.Act{Unit: "finance", Officer: "finance-2", Now: o.now}); err != nil {
 			return err
 		}
-		if rules.Settle(o.d, b, matched[0], said, o.now) {
+		matched, err := rules.Match([]rules.Answer{said}, o.lines[b], calendar.Date{}, calendar.Today(o.now))
+		if err != nil || matched.Repeated == 1 {
+			return err
+		}
+		if rules.Settle(o.d, b, matched.Payments[0], said, o.now) {
 			o.account.ReservedFen -= line.GetAmountFen()
 			o.account.PaidFen += line.GetAmountFen()
 			n := slices.IndexFunc(o.applications, func(a *reliefv1.Application) bool { return a.GetStanding().GetId() == line.GetApplicationId() })
@@ -156,7 +222,7 @@ func (o *office) repay(rt *rapid.T) error {
 		return nil
 	}
 	old := rapid.SampledFrom(o.payments).Draw(rt, "returned")
-	corrected, err := rules.Repay(o.d, old, o.id("payment"), &reliefv1.Payee{Name: o.id("payee")}, o.now)
+	corrected, err := rules.Repay(o.d, old, o.id("payment"), &reliefv1.Payee{Name: o.id("payee")}, rules.Act{Unit: "finance", Officer: "finance-2", Now: o.now})
 	if err == nil {
 		o.payments = append(o.payments, corrected)
 	}
@@ -184,10 +250,10 @@ func (o *office) check(rt *rapid.T, before *office, refusal error) {
 	}
 	counting := map[string]int{}
 	for i, p := range o.payments {
-		if p.GetState() != reliefv1.Payment_STATE_REPLACED {
+		if p.GetState() != reliefv1.Payment_STATE_REPLACED && p.GetState() != reliefv1.Payment_STATE_CANCELLED {
 			counting[p.GetApplicationId()]++
 		}
-		closed := p.GetState() == reliefv1.Payment_STATE_SETTLED || p.GetState() == reliefv1.Payment_STATE_REPLACED
+		closed := slices.Contains([]reliefv1.Payment_State{reliefv1.Payment_STATE_SETTLED, reliefv1.Payment_STATE_REPLACED, reliefv1.Payment_STATE_CANCELLED}, p.GetState())
 		held(rt, p.GetStanding(), closed)
 		if i >= len(before.payments) {
 			continue
@@ -199,7 +265,9 @@ func (o *office) check(rt *rapid.T, before *office, refusal error) {
 		}
 	}
 	for i, a := range o.applications {
-		was, closed := before.applications[i], a.GetState() == reliefv1.Application_STATE_PAID || a.GetState() == reliefv1.Application_STATE_REFUSED
+		was, closed := before.applications[i], slices.Contains([]reliefv1.Application_State{
+			reliefv1.Application_STATE_PAID, reliefv1.Application_STATE_REFUSED, reliefv1.Application_STATE_WITHDRAWN,
+		}, a.GetState())
 		held(rt, a.GetStanding(), closed)
 		switch granted := a.GetState() == reliefv1.Application_STATE_APPROVED || a.GetState() == reliefv1.Application_STATE_PAID; {
 		case was.GetState() != a.GetState() && !slices.Contains(legalApplication[was.GetState()], a.GetState()):

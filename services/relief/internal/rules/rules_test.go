@@ -59,7 +59,9 @@ func TestADecisionExplainsItself(t *testing.T) {
 	d := load(t)
 	account := func() *reliefv1.BudgetAccount { return &reliefv1.BudgetAccount{AmountFen: 200000} }
 	limit, _, _ := d.LimitFen(programme(t, d), calendar.Today(noon))
-	act := rules.Act{Unit: township, Now: noon}
+	act := rules.Act{Unit: township, Officer: "township-320411101000-2", Now: noon}
+	nobody := act
+	nobody.Officer = ""
 	confirmed := []*reliefv1.Fact{yes("emergency_confirmed")}
 	cases := map[string]struct {
 		fen      int64
@@ -78,12 +80,18 @@ func TestADecisionExplainsItself(t *testing.T) {
 		"no budget":          {limit, confirmed, rules.Known{}, act, reliefv1.Reason_REASON_BUDGET_MISSING, "", false},
 		"too little left":    {limit, confirmed, rules.Known{Account: &reliefv1.BudgetAccount{AmountFen: limit, PaidFen: 1}}, act, reliefv1.Reason_REASON_BUDGET_EXHAUSTED, "", false},
 		"in production":      {limit, confirmed, rules.Known{Account: account(), Production: true}, act, reliefv1.Reason_REASON_PLACEHOLDER_AMOUNT, "", false},
-		"not the holder":     {limit, confirmed, rules.Known{Account: account()}, rules.Act{Unit: "court", Now: noon}, reliefv1.Reason_REASON_NOT_HOLDER, "", false},
+		"not the holder":     {limit, confirmed, rules.Known{Account: account()}, rules.Act{Unit: "court", Officer: "court-1", Now: noon}, reliefv1.Reason_REASON_NOT_HOLDER, "", false},
+		"no officer":         {limit, confirmed, rules.Known{Account: account()}, nobody, reliefv1.Reason_REASON_OFFICER_REQUIRED, "", false},
+		"nobody's child":     {limit, confirmed, rules.Known{Account: account(), Child: rules.Child{Earlier: []string{"child"}}}, act, reliefv1.Reason_REASON_BENEFICIARY_UNKNOWN, "", false},
+		"another id by now":  {limit, confirmed, rules.Known{Account: account(), Child: rules.Child{ID: "other"}}, act, reliefv1.Reason_REASON_BENEFICIARY_SUPERSEDED, "", false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := application(c.fen)
+			if c.known.Child.ID == "" && c.known.Child.Earlier == nil {
+				c.known.Child.ID = a.GetBeneficiaryId()
+			}
 			decision, err := rules.Decide(d, programme(t, d), a, "decision", c.facts, "", c.known, c.act)
 			if c.reason != nil {
 				if !fault.Is(err, c.reason) || a.GetState() != reliefv1.Application_STATE_SUBMITTED {
@@ -178,25 +186,40 @@ func TestTheBanksFileIsSteadyAndItsReturnIsReadStrictly(t *testing.T) {
 
 func TestAnAnswerMustBeForALineOfTheBatch(t *testing.T) {
 	t.Parallel()
-	lines := payments(2)
+	lines := payments(3)
 	for _, p := range lines {
 		p.State = reliefv1.Payment_STATE_EXPORTED
 	}
+	lines[2].State, lines[2].BankResult = reliefv1.Payment_STATE_SETTLED, "00"
 	answer := func(p *reliefv1.Payment, fen int64) rules.Answer {
 		return rules.Answer{Line: 2, PaymentID: p.GetStanding().GetId(), AmountFen: fen, Code: "00"}
 	}
-	good := answer(lines[0], lines[0].GetAmountFen())
+	good, again := answer(lines[0], lines[0].GetAmountFen()), answer(lines[2], lines[2].GetAmountFen())
+	dated := func(day string) rules.Answer {
+		a := good
+		a.ValueDate, a.DateColumn = day, 4
+		return a
+	}
 	for name, c := range map[string]struct {
 		answers []rules.Answer
 		reason  fault.Reason
 	}{
-		"fits":           {[]rules.Answer{good}, nil},
-		"twice":          {[]rules.Answer{good, good}, reliefv1.Reason_REASON_RETURN_LINE_REPEATED},
-		"other amount":   {[]rules.Answer{answer(lines[1], 1)}, reliefv1.Reason_REASON_RETURN_AMOUNT_DIFFERS},
-		"unknown":        {[]rules.Answer{{Line: 2, PaymentID: uuid.NewString()}}, reliefv1.Reason_REASON_RETURN_LINE_UNKNOWN},
-		"one by one, ok": {[]rules.Answer{good, answer(lines[1], lines[1].GetAmountFen())}, nil},
+		"fits":                  {[]rules.Answer{good}, nil},
+		"twice":                 {[]rules.Answer{good, good}, reliefv1.Reason_REASON_RETURN_LINE_REPEATED},
+		"other amount":          {[]rules.Answer{answer(lines[1], 1)}, reliefv1.Reason_REASON_RETURN_AMOUNT_DIFFERS},
+		"unknown":               {[]rules.Answer{{Line: 2, PaymentID: uuid.NewString()}}, reliefv1.Reason_REASON_RETURN_LINE_UNKNOWN},
+		"one by one, ok":        {[]rules.Answer{good, answer(lines[1], lines[1].GetAmountFen())}, nil},
+		"of the day of export":  {[]rules.Answer{dated("2026-03-01")}, nil},
+		"of today":              {[]rules.Answer{dated("2026-03-02")}, nil},
+		"before the export":     {[]rules.Answer{dated("2026-02-28")}, reliefv1.Reason_REASON_RETURN_DATE_IMPLAUSIBLE},
+		"tomorrow":              {[]rules.Answer{dated("2026-03-03")}, reliefv1.Reason_REASON_RETURN_DATE_IMPLAUSIBLE},
+		"of the year 1":         {[]rules.Answer{dated("0001-01-01")}, reliefv1.Reason_REASON_RETURN_DATE_IMPLAUSIBLE},
+		"of the next century":   {[]rules.Answer{dated("2099-01-01")}, reliefv1.Reason_REASON_RETURN_DATE_IMPLAUSIBLE},
+		"as recorded":           {[]rules.Answer{again}, nil},
+		"not as recorded":       {[]rules.Answer{{Line: 2, PaymentID: again.PaymentID, AmountFen: again.AmountFen, Code: "01"}}, reliefv1.Reason_REASON_RETURN_LINE_REPEATED},
+		"recorded, other money": {[]rules.Answer{{Line: 2, PaymentID: again.PaymentID, AmountFen: 7, Code: "00"}}, reliefv1.Reason_REASON_RETURN_AMOUNT_DIFFERS},
 	} {
-		_, err := rules.Match(c.answers, lines)
+		_, err := rules.Match(c.answers, lines, calendar.Date{Year: 2026, Month: 3, Day: 1}, calendar.Today(noon))
 		if c.reason == nil && err != nil || c.reason != nil && !fault.Is(err, c.reason) {
 			t.Errorf("%s: %v", name, err)
 		}

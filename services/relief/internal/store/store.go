@@ -130,16 +130,22 @@ func (t *Tables) Account(ctx context.Context, q Querier, keys *seal.Keys, progra
 	return row.Find(ctx, q, keys, t.Accounts, "WHERE programme = $1 AND division = $2 AND year = $3", programme, township, year)
 }
 
+// Paying gives the payments of an application that still count: neither replaced nor cancelled.
+func (t *Tables) Paying(ctx context.Context, q Querier, keys *seal.Keys, application string) ([]*reliefv1.Payment, error) {
+	return row.Select(ctx, q, keys, t.Payments, "WHERE application_id = $1::uuid AND state NOT IN (6, 7)", application)
+}
+
 // OpenApplication gives the id of the open application for a programme, beneficiary and period; empty when none is open any more.
 func OpenApplication(ctx context.Context, q Querier, programme, beneficiary, period string) (id string, err error) {
 	err = q.QueryRow(ctx, `SELECT coalesce(min(id::text), '') FROM application
-		WHERE programme = $1 AND beneficiary_id = $2 AND period = $3 AND holder IS NOT NULL`, programme, beneficiary, period).Scan(&id)
+		WHERE programme = $1 AND beneficiary_id = $2 AND period = $3 AND state IN (2, 3)`, programme, beneficiary, period).Scan(&id)
 	return id, err
 }
 
-// Granted counts live payments of a programme for a beneficiary and period: what was granted for the same cause this year.
-func Granted(ctx context.Context, q Querier, programme, beneficiary, period string) (n int64, err error) {
-	err = q.QueryRow(ctx, "SELECT count(*) FROM payment WHERE programme = $1 AND beneficiary_id = $2 AND period = $3 AND state NOT IN (6, 7)",
+// Granted counts live payments of a programme for a beneficiary, under any of its ids, and period: what was granted for the same cause
+// this year.
+func Granted(ctx context.Context, q Querier, programme string, beneficiary []string, period string) (n int64, err error) {
+	err = q.QueryRow(ctx, "SELECT count(*) FROM payment WHERE programme = $1 AND beneficiary_id = ANY($2) AND period = $3 AND state NOT IN (6, 7)",
 		programme, beneficiary, period).Scan(&n)
 	return n, err
 }
@@ -245,7 +251,7 @@ func Promises(t *Tables, now time.Time) []promise.Query {
 			SELECT count(*), coalesce(sum(n - 1), 0)::bigint FROM (
 				SELECT count(*) AS n FROM payment WHERE state NOT IN (6, 7) GROUP BY programme, beneficiary_id, period) p`},
 		promise.Query{Promise: money, Name: "batch.adds_up", SQL: `
-			SELECT count(*), count(*) FILTER (WHERE b.line_count <> p.lines OR b.total_fen <> p.fen)
+			SELECT count(*), count(*) FILTER (WHERE CASE WHEN b.state = 6 THEN p.lines <> 0 ELSE b.line_count <> p.lines OR b.total_fen <> p.fen END)
 			FROM batch b, LATERAL (SELECT count(*) AS lines, coalesce(sum(amount_fen), 0) AS fen FROM payment WHERE batch_id = b.id) p`},
 		promise.Query{Promise: decisions, Name: "decision.kept", SQL: `
 			SELECT count(*) FILTER (WHERE state IN (4, 5, 6)), count(*) FILTER (WHERE state IN (4, 5, 6) AND NOT EXISTS (

@@ -32,7 +32,7 @@ const (
 	Reason_REASON_NOT_OFFERED Reason = 1
 	// Only the holder may do this. Metadata: {"holder":"youth_league","verb":"deliver"}.
 	Reason_REASON_NOT_HOLDER Reason = 2
-	// The lead office is the last one asked and cannot decline. Metadata: {}.
+	// Not answered any more: the lead office, too, may decline what another unit let pass. Metadata: {}.
 	Reason_REASON_LEAD_CANNOT_DECLINE Reason = 3
 	// Who delivered cannot answer for the child's side while there is a village committee that can. Metadata: {"unit":"township/320411101000"}.
 	Reason_REASON_OWN_DELIVERY Reason = 4
@@ -45,6 +45,8 @@ const (
 	Reason_REASON_DATE_INVALID Reason = 7
 	// The grounds are OTHER and no note says what they are. Metadata: {"field":"note"}.
 	Reason_REASON_NOTE_REQUIRED Reason = 8
+	// The call names no officer, and this step is a person's. Metadata: {}.
+	Reason_REASON_OFFICER_REQUIRED Reason = 9
 )
 
 // Enum value maps for Reason.
@@ -59,6 +61,7 @@ var (
 		6: "REASON_CASE_HAS_OPEN_REFERRALS",
 		7: "REASON_DATE_INVALID",
 		8: "REASON_NOTE_REQUIRED",
+		9: "REASON_OFFICER_REQUIRED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":             0,
@@ -70,6 +73,7 @@ var (
 		"REASON_CASE_HAS_OPEN_REFERRALS": 6,
 		"REASON_DATE_INVALID":            7,
 		"REASON_NOTE_REQUIRED":           8,
+		"REASON_OFFICER_REQUIRED":        9,
 	}
 )
 
@@ -104,7 +108,7 @@ var File_lianhu_referral_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_referral_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1flianhu/referral/v1/reason.proto\x12\x12lianhu.referral.v1\x1a\x1clianhu/fault/v1/reason.proto*\xd6\x04\n" +
+	"\x1flianhu/referral/v1/reason.proto\x12\x12lianhu.referral.v1\x1a\x1clianhu/fault/v1/reason.proto*\x98\x05\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12;\n" +
 	"\x12REASON_NOT_OFFERED\x10\x01\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b该转介未转给本单位\x12@\n" +
@@ -114,7 +118,8 @@ const file_lianhu_referral_v1_reason_proto_rawDesc = "" +
 	"\x16REASON_UNIT_UNSUITABLE\x10\x05\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b该单位不能承接转介\x12S\n" +
 	"\x1eREASON_CASE_HAS_OPEN_REFERRALS\x10\x06\x1a/\xfa\xd2%+\b\x06\x12'仍有未办结的转介，不能结案\x12?\n" +
 	"\x13REASON_DATE_INVALID\x10\a\x1a&\xfa\xd2%\"\b\x01\x12\x1e日期不存在或晚于今天\x12F\n" +
-	"\x14REASON_NOTE_REQUIRED\x10\b\x1a,\xfa\xd2%(\b\x01\x12$选择“其他”时须说明理由Bq\n" +
+	"\x14REASON_NOTE_REQUIRED\x10\b\x1a,\xfa\xd2%(\b\x01\x12$选择“其他”时须说明理由\x12@\n" +
+	"\x17REASON_OFFICER_REQUIRED\x10\t\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b此操作须注明经办人Bq\n" +
 	"\x16com.lianhu.referral.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1\xaa\x02\x12Lianhu.Referral.V1b\x06proto3"
 
 var (

@@ -154,6 +154,71 @@ func (DeliveryOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{1}
 }
 
+// WithdrawGrounds say why a need is no longer served.
+type WithdrawGrounds int32
+
+const (
+	// Not set.
+	WithdrawGrounds_WITHDRAW_GROUNDS_UNSPECIFIED WithdrawGrounds = 0
+	// The need is met or gone (已无需要).
+	WithdrawGrounds_WITHDRAW_GROUNDS_NOT_NEEDED WithdrawGrounds = 1
+	// The child has died (死亡).
+	WithdrawGrounds_WITHDRAW_GROUNDS_DIED WithdrawGrounds = 2
+	// The child has moved to where somebody else is responsible (迁出).
+	WithdrawGrounds_WITHDRAW_GROUNDS_MOVED_AWAY WithdrawGrounds = 3
+	// It was opened by mistake: another need, another child, a second time (信息有误).
+	WithdrawGrounds_WITHDRAW_GROUNDS_MISTAKE WithdrawGrounds = 4
+	// Something else; the note says what (其他).
+	WithdrawGrounds_WITHDRAW_GROUNDS_OTHER WithdrawGrounds = 5
+)
+
+// Enum value maps for WithdrawGrounds.
+var (
+	WithdrawGrounds_name = map[int32]string{
+		0: "WITHDRAW_GROUNDS_UNSPECIFIED",
+		1: "WITHDRAW_GROUNDS_NOT_NEEDED",
+		2: "WITHDRAW_GROUNDS_DIED",
+		3: "WITHDRAW_GROUNDS_MOVED_AWAY",
+		4: "WITHDRAW_GROUNDS_MISTAKE",
+		5: "WITHDRAW_GROUNDS_OTHER",
+	}
+	WithdrawGrounds_value = map[string]int32{
+		"WITHDRAW_GROUNDS_UNSPECIFIED": 0,
+		"WITHDRAW_GROUNDS_NOT_NEEDED":  1,
+		"WITHDRAW_GROUNDS_DIED":        2,
+		"WITHDRAW_GROUNDS_MOVED_AWAY":  3,
+		"WITHDRAW_GROUNDS_MISTAKE":     4,
+		"WITHDRAW_GROUNDS_OTHER":       5,
+	}
+)
+
+func (x WithdrawGrounds) Enum() *WithdrawGrounds {
+	p := new(WithdrawGrounds)
+	*p = x
+	return p
+}
+
+func (x WithdrawGrounds) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WithdrawGrounds) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_referral_v1_referral_proto_enumTypes[2].Descriptor()
+}
+
+func (WithdrawGrounds) Type() protoreflect.EnumType {
+	return &file_lianhu_referral_v1_referral_proto_enumTypes[2]
+}
+
+func (x WithdrawGrounds) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WithdrawGrounds.Descriptor instead.
+func (WithdrawGrounds) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{2}
+}
+
 // State of a referral.
 type Referral_State int32
 
@@ -172,6 +237,8 @@ const (
 	Referral_STATE_DELIVERED Referral_State = 5
 	// Confirmed by the child's side; closed (已确认).
 	Referral_STATE_CONFIRMED Referral_State = 6
+	// Nobody is to serve it any more; closed (已撤回).
+	Referral_STATE_WITHDRAWN Referral_State = 7
 )
 
 // Enum value maps for Referral_State.
@@ -184,6 +251,7 @@ var (
 		4: "STATE_ESCALATED",
 		5: "STATE_DELIVERED",
 		6: "STATE_CONFIRMED",
+		7: "STATE_WITHDRAWN",
 	}
 	Referral_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -193,6 +261,7 @@ var (
 		"STATE_ESCALATED":   4,
 		"STATE_DELIVERED":   5,
 		"STATE_CONFIRMED":   6,
+		"STATE_WITHDRAWN":   7,
 	}
 )
 
@@ -207,11 +276,11 @@ func (x Referral_State) String() string {
 }
 
 func (Referral_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_lianhu_referral_v1_referral_proto_enumTypes[2].Descriptor()
+	return file_lianhu_referral_v1_referral_proto_enumTypes[3].Descriptor()
 }
 
 func (Referral_State) Type() protoreflect.EnumType {
-	return &file_lianhu_referral_v1_referral_proto_enumTypes[2]
+	return &file_lianhu_referral_v1_referral_proto_enumTypes[3]
 }
 
 func (x Referral_State) Number() protoreflect.EnumNumber {
@@ -220,7 +289,7 @@ func (x Referral_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Referral_State.Descriptor instead.
 func (Referral_State) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{0, 0}
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{1, 0}
 }
 
 // What the unit answered.
@@ -268,11 +337,11 @@ func (x Offer_Answer) String() string {
 }
 
 func (Offer_Answer) Descriptor() protoreflect.EnumDescriptor {
-	return file_lianhu_referral_v1_referral_proto_enumTypes[3].Descriptor()
+	return file_lianhu_referral_v1_referral_proto_enumTypes[4].Descriptor()
 }
 
 func (Offer_Answer) Type() protoreflect.EnumType {
-	return &file_lianhu_referral_v1_referral_proto_enumTypes[3]
+	return &file_lianhu_referral_v1_referral_proto_enumTypes[4]
 }
 
 func (x Offer_Answer) Number() protoreflect.EnumNumber {
@@ -281,7 +350,89 @@ func (x Offer_Answer) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Offer_Answer.Descriptor instead.
 func (Offer_Answer) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{1, 0}
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{2, 0}
+}
+
+// Withdrawal says who ended a referral that nobody is to serve any more, and why (撤回).
+type Withdrawal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Business time of the record.
+	RecordTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	// Unit that ended it.
+	Unit string `protobuf:"bytes,2,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who ended it.
+	Officer string `protobuf:"bytes,3,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Why.
+	Grounds WithdrawGrounds `protobuf:"varint,4,opt,name=grounds,proto3,enum=lianhu.referral.v1.WithdrawGrounds" json:"grounds,omitempty"`
+	// In the officer's own words.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Withdrawal) Reset() {
+	*x = Withdrawal{}
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Withdrawal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Withdrawal) ProtoMessage() {}
+
+func (x *Withdrawal) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Withdrawal.ProtoReflect.Descriptor instead.
+func (*Withdrawal) Descriptor() ([]byte, []int) {
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Withdrawal) GetRecordTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordTime
+	}
+	return nil
+}
+
+func (x *Withdrawal) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Withdrawal) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *Withdrawal) GetGrounds() WithdrawGrounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return WithdrawGrounds_WITHDRAW_GROUNDS_UNSPECIFIED
+}
+
+func (x *Withdrawal) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
 }
 
 // Referral brings one need to the unit whose duty it is (转介). Who holds it stays accountable until the offered unit accepts; when
@@ -329,14 +480,18 @@ type Referral struct {
 	// Rejections by the child's side, oldest first.
 	Rejections []*Rejection `protobuf:"bytes,23,rep,name=rejections,proto3" json:"rejections,omitempty"`
 	// Confirmation by the child's side; absent before.
-	Confirmation  *Confirmation `protobuf:"bytes,24,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
+	Confirmation *Confirmation `protobuf:"bytes,24,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
+	// Who ended it and why; absent unless WITHDRAWN.
+	Withdrawal *Withdrawal `protobuf:"bytes,25,opt,name=withdrawal,proto3" json:"withdrawal,omitempty"`
+	// True when this is what is left to a unit that was asked and is not asked any more: id, state, times and its own offers.
+	Tombstone     bool `protobuf:"varint,26,opt,name=tombstone,proto3" json:"tombstone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Referral) Reset() {
 	*x = Referral{}
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[0]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +503,7 @@ func (x *Referral) String() string {
 func (*Referral) ProtoMessage() {}
 
 func (x *Referral) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[0]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +516,7 @@ func (x *Referral) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Referral.ProtoReflect.Descriptor instead.
 func (*Referral) Descriptor() ([]byte, []int) {
-	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{0}
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Referral) GetStanding() *v1.Standing {
@@ -511,6 +666,20 @@ func (x *Referral) GetConfirmation() *Confirmation {
 	return nil
 }
 
+func (x *Referral) GetWithdrawal() *Withdrawal {
+	if x != nil {
+		return x.Withdrawal
+	}
+	return nil
+}
+
+func (x *Referral) GetTombstone() bool {
+	if x != nil {
+		return x.Tombstone
+	}
+	return false
+}
+
 // Offer is one unit being asked.
 type Offer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -536,7 +705,7 @@ type Offer struct {
 
 func (x *Offer) Reset() {
 	*x = Offer{}
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[1]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +717,7 @@ func (x *Offer) String() string {
 func (*Offer) ProtoMessage() {}
 
 func (x *Offer) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[1]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +730,7 @@ func (x *Offer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Offer.ProtoReflect.Descriptor instead.
 func (*Offer) Descriptor() ([]byte, []int) {
-	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Offer) GetUnit() string {
@@ -639,7 +808,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[2]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +820,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[2]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +833,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Progress) GetRecordTime() *timestamppb.Timestamp {
@@ -725,7 +894,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[3]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +906,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[3]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +919,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Delivery) GetRecordTime() *timestamppb.Timestamp {
@@ -819,7 +988,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[4]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +1000,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[4]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1013,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Rejection) GetRecordTime() *timestamppb.Timestamp {
@@ -892,7 +1061,7 @@ type Confirmation struct {
 
 func (x *Confirmation) Reset() {
 	*x = Confirmation{}
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[5]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +1073,7 @@ func (x *Confirmation) String() string {
 func (*Confirmation) ProtoMessage() {}
 
 func (x *Confirmation) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[5]
+	mi := &file_lianhu_referral_v1_referral_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +1086,7 @@ func (x *Confirmation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirmation.ProtoReflect.Descriptor instead.
 func (*Confirmation) Descriptor() ([]byte, []int) {
-	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_referral_v1_referral_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Confirmation) GetRecordTime() *timestamppb.Timestamp {
@@ -952,7 +1121,16 @@ var File_lianhu_referral_v1_referral_proto protoreflect.FileDescriptor
 
 const file_lianhu_referral_v1_referral_proto_rawDesc = "" +
 	"\n" +
-	"!lianhu/referral/v1/referral.proto\x12\x12lianhu.referral.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\x9f\t\n" +
+	"!lianhu/referral/v1/referral.proto\x12\x12lianhu.referral.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\xe8\x01\n" +
+	"\n" +
+	"Withdrawal\x12A\n" +
+	"\vrecord_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"recordTime\x12\x18\n" +
+	"\x04unit\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12C\n" +
+	"\agrounds\x18\x04 \x01(\x0e2#.lianhu.referral.v1.WithdrawGroundsB\x04\xf0\xd2%\x02R\agrounds\x12\x18\n" +
+	"\x04note\x18\x05 \x01(\tB\x04\xf0\xd2%\x03R\x04note\"\x9e\n" +
+	"\n" +
 	"\bReferral\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12>\n" +
 	"\x05state\x18\x02 \x01(\x0e2\".lianhu.referral.v1.Referral.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -981,7 +1159,11 @@ const file_lianhu_referral_v1_referral_proto_rawDesc = "" +
 	"\n" +
 	"rejections\x18\x17 \x03(\v2\x1d.lianhu.referral.v1.RejectionB\x04\xf0\xd2%\x02R\n" +
 	"rejections\x12J\n" +
-	"\fconfirmation\x18\x18 \x01(\v2 .lianhu.referral.v1.ConfirmationB\x04\xf0\xd2%\x02R\fconfirmation\"\x9b\x01\n" +
+	"\fconfirmation\x18\x18 \x01(\v2 .lianhu.referral.v1.ConfirmationB\x04\xf0\xd2%\x02R\fconfirmation\x12D\n" +
+	"\n" +
+	"withdrawal\x18\x19 \x01(\v2\x1e.lianhu.referral.v1.WithdrawalB\x04\xf0\xd2%\x02R\n" +
+	"withdrawal\x12\"\n" +
+	"\ttombstone\x18\x1a \x01(\bB\x04\xf0\xd2%\x02R\ttombstone\"\xb0\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_OFFERED\x10\x01\x12\x12\n" +
@@ -989,7 +1171,8 @@ const file_lianhu_referral_v1_referral_proto_rawDesc = "" +
 	"\x11STATE_IN_PROGRESS\x10\x03\x12\x13\n" +
 	"\x0fSTATE_ESCALATED\x10\x04\x12\x13\n" +
 	"\x0fSTATE_DELIVERED\x10\x05\x12\x13\n" +
-	"\x0fSTATE_CONFIRMED\x10\x06\"\xf8\x03\n" +
+	"\x0fSTATE_CONFIRMED\x10\x06\x12\x13\n" +
+	"\x0fSTATE_WITHDRAWN\x10\a\"\xf8\x03\n" +
 	"\x05Offer\x12\x18\n" +
 	"\x04unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12?\n" +
 	"\n" +
@@ -1049,7 +1232,14 @@ const file_lianhu_referral_v1_referral_proto_rawDesc = "" +
 	" DELIVERY_OUTCOME_PARTLY_PROVIDED\x10\x02\x12!\n" +
 	"\x1dDELIVERY_OUTCOME_NOT_ENTITLED\x10\x03\x12%\n" +
 	"!DELIVERY_OUTCOME_NO_LONGER_NEEDED\x10\x04\x12%\n" +
-	"!DELIVERY_OUTCOME_FAMILY_UNWILLING\x10\x05Bq\n" +
+	"!DELIVERY_OUTCOME_FAMILY_UNWILLING\x10\x05*\xca\x01\n" +
+	"\x0fWithdrawGrounds\x12 \n" +
+	"\x1cWITHDRAW_GROUNDS_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bWITHDRAW_GROUNDS_NOT_NEEDED\x10\x01\x12\x19\n" +
+	"\x15WITHDRAW_GROUNDS_DIED\x10\x02\x12\x1f\n" +
+	"\x1bWITHDRAW_GROUNDS_MOVED_AWAY\x10\x03\x12\x1c\n" +
+	"\x18WITHDRAW_GROUNDS_MISTAKE\x10\x04\x12\x1a\n" +
+	"\x16WITHDRAW_GROUNDS_OTHER\x10\x05Bq\n" +
 	"\x16com.lianhu.referral.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1\xaa\x02\x12Lianhu.Referral.V1b\x06proto3"
 
 var (
@@ -1064,46 +1254,51 @@ func file_lianhu_referral_v1_referral_proto_rawDescGZIP() []byte {
 	return file_lianhu_referral_v1_referral_proto_rawDescData
 }
 
-var file_lianhu_referral_v1_referral_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_lianhu_referral_v1_referral_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_lianhu_referral_v1_referral_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_lianhu_referral_v1_referral_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_lianhu_referral_v1_referral_proto_goTypes = []any{
 	(DeclineGrounds)(0),           // 0: lianhu.referral.v1.DeclineGrounds
 	(DeliveryOutcome)(0),          // 1: lianhu.referral.v1.DeliveryOutcome
-	(Referral_State)(0),           // 2: lianhu.referral.v1.Referral.State
-	(Offer_Answer)(0),             // 3: lianhu.referral.v1.Offer.Answer
-	(*Referral)(nil),              // 4: lianhu.referral.v1.Referral
-	(*Offer)(nil),                 // 5: lianhu.referral.v1.Offer
-	(*Progress)(nil),              // 6: lianhu.referral.v1.Progress
-	(*Delivery)(nil),              // 7: lianhu.referral.v1.Delivery
-	(*Rejection)(nil),             // 8: lianhu.referral.v1.Rejection
-	(*Confirmation)(nil),          // 9: lianhu.referral.v1.Confirmation
-	(*v1.Standing)(nil),           // 10: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(WithdrawGrounds)(0),          // 2: lianhu.referral.v1.WithdrawGrounds
+	(Referral_State)(0),           // 3: lianhu.referral.v1.Referral.State
+	(Offer_Answer)(0),             // 4: lianhu.referral.v1.Offer.Answer
+	(*Withdrawal)(nil),            // 5: lianhu.referral.v1.Withdrawal
+	(*Referral)(nil),              // 6: lianhu.referral.v1.Referral
+	(*Offer)(nil),                 // 7: lianhu.referral.v1.Offer
+	(*Progress)(nil),              // 8: lianhu.referral.v1.Progress
+	(*Delivery)(nil),              // 9: lianhu.referral.v1.Delivery
+	(*Rejection)(nil),             // 10: lianhu.referral.v1.Rejection
+	(*Confirmation)(nil),          // 11: lianhu.referral.v1.Confirmation
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*v1.Standing)(nil),           // 13: lianhu.custody.v1.Standing
 }
 var file_lianhu_referral_v1_referral_proto_depIdxs = []int32{
-	10, // 0: lianhu.referral.v1.Referral.standing:type_name -> lianhu.custody.v1.Standing
-	2,  // 1: lianhu.referral.v1.Referral.state:type_name -> lianhu.referral.v1.Referral.State
-	11, // 2: lianhu.referral.v1.Referral.create_time:type_name -> google.protobuf.Timestamp
-	11, // 3: lianhu.referral.v1.Referral.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 4: lianhu.referral.v1.Referral.offers:type_name -> lianhu.referral.v1.Offer
-	6,  // 5: lianhu.referral.v1.Referral.progress:type_name -> lianhu.referral.v1.Progress
-	7,  // 6: lianhu.referral.v1.Referral.deliveries:type_name -> lianhu.referral.v1.Delivery
-	8,  // 7: lianhu.referral.v1.Referral.rejections:type_name -> lianhu.referral.v1.Rejection
-	9,  // 8: lianhu.referral.v1.Referral.confirmation:type_name -> lianhu.referral.v1.Confirmation
-	11, // 9: lianhu.referral.v1.Offer.offer_time:type_name -> google.protobuf.Timestamp
-	3,  // 10: lianhu.referral.v1.Offer.answer:type_name -> lianhu.referral.v1.Offer.Answer
-	11, // 11: lianhu.referral.v1.Offer.answer_time:type_name -> google.protobuf.Timestamp
-	0,  // 12: lianhu.referral.v1.Offer.grounds:type_name -> lianhu.referral.v1.DeclineGrounds
-	11, // 13: lianhu.referral.v1.Progress.record_time:type_name -> google.protobuf.Timestamp
-	11, // 14: lianhu.referral.v1.Delivery.record_time:type_name -> google.protobuf.Timestamp
-	1,  // 15: lianhu.referral.v1.Delivery.outcome:type_name -> lianhu.referral.v1.DeliveryOutcome
-	11, // 16: lianhu.referral.v1.Rejection.record_time:type_name -> google.protobuf.Timestamp
-	11, // 17: lianhu.referral.v1.Confirmation.record_time:type_name -> google.protobuf.Timestamp
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	12, // 0: lianhu.referral.v1.Withdrawal.record_time:type_name -> google.protobuf.Timestamp
+	2,  // 1: lianhu.referral.v1.Withdrawal.grounds:type_name -> lianhu.referral.v1.WithdrawGrounds
+	13, // 2: lianhu.referral.v1.Referral.standing:type_name -> lianhu.custody.v1.Standing
+	3,  // 3: lianhu.referral.v1.Referral.state:type_name -> lianhu.referral.v1.Referral.State
+	12, // 4: lianhu.referral.v1.Referral.create_time:type_name -> google.protobuf.Timestamp
+	12, // 5: lianhu.referral.v1.Referral.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 6: lianhu.referral.v1.Referral.offers:type_name -> lianhu.referral.v1.Offer
+	8,  // 7: lianhu.referral.v1.Referral.progress:type_name -> lianhu.referral.v1.Progress
+	9,  // 8: lianhu.referral.v1.Referral.deliveries:type_name -> lianhu.referral.v1.Delivery
+	10, // 9: lianhu.referral.v1.Referral.rejections:type_name -> lianhu.referral.v1.Rejection
+	11, // 10: lianhu.referral.v1.Referral.confirmation:type_name -> lianhu.referral.v1.Confirmation
+	5,  // 11: lianhu.referral.v1.Referral.withdrawal:type_name -> lianhu.referral.v1.Withdrawal
+	12, // 12: lianhu.referral.v1.Offer.offer_time:type_name -> google.protobuf.Timestamp
+	4,  // 13: lianhu.referral.v1.Offer.answer:type_name -> lianhu.referral.v1.Offer.Answer
+	12, // 14: lianhu.referral.v1.Offer.answer_time:type_name -> google.protobuf.Timestamp
+	0,  // 15: lianhu.referral.v1.Offer.grounds:type_name -> lianhu.referral.v1.DeclineGrounds
+	12, // 16: lianhu.referral.v1.Progress.record_time:type_name -> google.protobuf.Timestamp
+	12, // 17: lianhu.referral.v1.Delivery.record_time:type_name -> google.protobuf.Timestamp
+	1,  // 18: lianhu.referral.v1.Delivery.outcome:type_name -> lianhu.referral.v1.DeliveryOutcome
+	12, // 19: lianhu.referral.v1.Rejection.record_time:type_name -> google.protobuf.Timestamp
+	12, // 20: lianhu.referral.v1.Confirmation.record_time:type_name -> google.protobuf.Timestamp
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_referral_v1_referral_proto_init() }
@@ -1116,8 +1311,8 @@ func file_lianhu_referral_v1_referral_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_referral_v1_referral_proto_rawDesc), len(file_lianhu_referral_v1_referral_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   6,
+			NumEnums:      5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

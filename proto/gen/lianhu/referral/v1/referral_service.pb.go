@@ -1294,6 +1294,152 @@ func (x *CloseCaseResponse) GetState() Case_State {
 	return Case_STATE_UNSPECIFIED
 }
 
+// WithdrawReferralRequest names the referral and says why.
+type WithdrawReferralRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has seen; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the referral.
+	ReferralId string `protobuf:"bytes,4,opt,name=referral_id,json=referralId,proto3" json:"referral_id,omitempty"`
+	// Why.
+	Grounds WithdrawGrounds `protobuf:"varint,5,opt,name=grounds,proto3,enum=lianhu.referral.v1.WithdrawGrounds" json:"grounds,omitempty"`
+	// In the officer's own words, at most 500 characters; needed when the grounds are OTHER.
+	Note          string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawReferralRequest) Reset() {
+	*x = WithdrawReferralRequest{}
+	mi := &file_lianhu_referral_v1_referral_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawReferralRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawReferralRequest) ProtoMessage() {}
+
+func (x *WithdrawReferralRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_referral_v1_referral_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawReferralRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawReferralRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_referral_v1_referral_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WithdrawReferralRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *WithdrawReferralRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *WithdrawReferralRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *WithdrawReferralRequest) GetReferralId() string {
+	if x != nil {
+		return x.ReferralId
+	}
+	return ""
+}
+
+func (x *WithdrawReferralRequest) GetGrounds() WithdrawGrounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return WithdrawGrounds_WITHDRAW_GROUNDS_UNSPECIFIED
+}
+
+func (x *WithdrawReferralRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// WithdrawReferralResponse says where it stands.
+type WithdrawReferralResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the referral stands now; absent when only checked.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the referral.
+	State         Referral_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.referral.v1.Referral_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawReferralResponse) Reset() {
+	*x = WithdrawReferralResponse{}
+	mi := &file_lianhu_referral_v1_referral_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawReferralResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawReferralResponse) ProtoMessage() {}
+
+func (x *WithdrawReferralResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_referral_v1_referral_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawReferralResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawReferralResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_referral_v1_referral_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *WithdrawReferralResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *WithdrawReferralResponse) GetState() Referral_State {
+	if x != nil {
+		return x.State
+	}
+	return Referral_STATE_UNSPECIFIED
+}
+
 var File_lianhu_referral_v1_referral_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_referral_v1_referral_service_proto_rawDesc = "" +
@@ -1400,7 +1546,19 @@ const file_lianhu_referral_v1_referral_service_proto_rawDesc = "" +
 	"\x04note\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xf0\xd2%\x04R\x04note\"\x8e\x01\n" +
 	"\x11CloseCaseResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12:\n" +
-	"\x05state\x18\x02 \x01(\x0e2\x1e.lianhu.referral.v1.Case.StateB\x04\xf0\xd2%\x02R\x05state2\xca\r\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1e.lianhu.referral.v1.Case.StateB\x04\xf0\xd2%\x02R\x05state\"\xb6\x02\n" +
+	"\x17WithdrawReferralRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x12-\n" +
+	"\vreferral_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\n" +
+	"referralId\x12N\n" +
+	"\agrounds\x18\x05 \x01(\x0e2#.lianhu.referral.v1.WithdrawGroundsB\x0f\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01\xf0\xd2%\x02R\agrounds\x12 \n" +
+	"\x04note\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x03R\x04note\"\x99\x01\n" +
+	"\x18WithdrawReferralResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12>\n" +
+	"\x05state\x18\x02 \x01(\x0e2\".lianhu.referral.v1.Referral.StateB\x04\xf0\xd2%\x02R\x05state2\x98\x0f\n" +
 	"\x0fReferralService\x12\xc1\x01\n" +
 	"\x0eAcceptReferral\x12).lianhu.referral.v1.AcceptReferralRequest\x1a*.lianhu.referral.v1.AcceptReferralResponse\"X\xea\xd2%\x1e\n" +
 	"\x0freferral.accept\x1a\vreferral_id\x82\xd3\xe4\x93\x020:\x01*\"+/v1/referral/referrals/{referral_id}:accept\x12\xc6\x01\n" +
@@ -1421,7 +1579,9 @@ const file_lianhu_referral_v1_referral_service_proto_rawDesc = "" +
 	"\tcase.plan\x1a\acase_id\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/referral/cases/{case_id}:review\x12\xa0\x01\n" +
 	"\tCloseCase\x12$.lianhu.referral.v1.CloseCaseRequest\x1a%.lianhu.referral.v1.CloseCaseResponse\"F\xea\xd2%\x15\n" +
 	"\n" +
-	"case.close\x1a\acase_id\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/referral/cases/{case_id}:closeBq\n" +
+	"case.close\x1a\acase_id\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/referral/cases/{case_id}:close\x12\xcb\x01\n" +
+	"\x10WithdrawReferral\x12+.lianhu.referral.v1.WithdrawReferralRequest\x1a,.lianhu.referral.v1.WithdrawReferralResponse\"\\\xea\xd2% \n" +
+	"\x11referral.withdraw\x1a\vreferral_id\x82\xd3\xe4\x93\x022:\x01*\"-/v1/referral/referrals/{referral_id}:withdrawBq\n" +
 	"\x16com.lianhu.referral.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/referral/v1;referralv1\xaa\x02\x12Lianhu.Referral.V1b\x06proto3"
 
 var (
@@ -1436,76 +1596,84 @@ func file_lianhu_referral_v1_referral_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_referral_v1_referral_service_proto_rawDescData
 }
 
-var file_lianhu_referral_v1_referral_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_lianhu_referral_v1_referral_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_lianhu_referral_v1_referral_service_proto_goTypes = []any{
-	(*AcceptReferralRequest)(nil),   // 0: lianhu.referral.v1.AcceptReferralRequest
-	(*AcceptReferralResponse)(nil),  // 1: lianhu.referral.v1.AcceptReferralResponse
-	(*DeclineReferralRequest)(nil),  // 2: lianhu.referral.v1.DeclineReferralRequest
-	(*DeclineReferralResponse)(nil), // 3: lianhu.referral.v1.DeclineReferralResponse
-	(*RecordProgressRequest)(nil),   // 4: lianhu.referral.v1.RecordProgressRequest
-	(*RecordProgressResponse)(nil),  // 5: lianhu.referral.v1.RecordProgressResponse
-	(*DeliverReferralRequest)(nil),  // 6: lianhu.referral.v1.DeliverReferralRequest
-	(*DeliverReferralResponse)(nil), // 7: lianhu.referral.v1.DeliverReferralResponse
-	(*ConfirmReferralRequest)(nil),  // 8: lianhu.referral.v1.ConfirmReferralRequest
-	(*ConfirmReferralResponse)(nil), // 9: lianhu.referral.v1.ConfirmReferralResponse
-	(*RejectDeliveryRequest)(nil),   // 10: lianhu.referral.v1.RejectDeliveryRequest
-	(*RejectDeliveryResponse)(nil),  // 11: lianhu.referral.v1.RejectDeliveryResponse
-	(*AssignReferralRequest)(nil),   // 12: lianhu.referral.v1.AssignReferralRequest
-	(*AssignReferralResponse)(nil),  // 13: lianhu.referral.v1.AssignReferralResponse
-	(*ReviewCaseRequest)(nil),       // 14: lianhu.referral.v1.ReviewCaseRequest
-	(*ReviewCaseResponse)(nil),      // 15: lianhu.referral.v1.ReviewCaseResponse
-	(*CloseCaseRequest)(nil),        // 16: lianhu.referral.v1.CloseCaseRequest
-	(*CloseCaseResponse)(nil),       // 17: lianhu.referral.v1.CloseCaseResponse
-	(*v1.Standing)(nil),             // 18: lianhu.custody.v1.Standing
-	(Referral_State)(0),             // 19: lianhu.referral.v1.Referral.State
-	(DeclineGrounds)(0),             // 20: lianhu.referral.v1.DeclineGrounds
-	(DeliveryOutcome)(0),            // 21: lianhu.referral.v1.DeliveryOutcome
-	(Case_State)(0),                 // 22: lianhu.referral.v1.Case.State
+	(*AcceptReferralRequest)(nil),    // 0: lianhu.referral.v1.AcceptReferralRequest
+	(*AcceptReferralResponse)(nil),   // 1: lianhu.referral.v1.AcceptReferralResponse
+	(*DeclineReferralRequest)(nil),   // 2: lianhu.referral.v1.DeclineReferralRequest
+	(*DeclineReferralResponse)(nil),  // 3: lianhu.referral.v1.DeclineReferralResponse
+	(*RecordProgressRequest)(nil),    // 4: lianhu.referral.v1.RecordProgressRequest
+	(*RecordProgressResponse)(nil),   // 5: lianhu.referral.v1.RecordProgressResponse
+	(*DeliverReferralRequest)(nil),   // 6: lianhu.referral.v1.DeliverReferralRequest
+	(*DeliverReferralResponse)(nil),  // 7: lianhu.referral.v1.DeliverReferralResponse
+	(*ConfirmReferralRequest)(nil),   // 8: lianhu.referral.v1.ConfirmReferralRequest
+	(*ConfirmReferralResponse)(nil),  // 9: lianhu.referral.v1.ConfirmReferralResponse
+	(*RejectDeliveryRequest)(nil),    // 10: lianhu.referral.v1.RejectDeliveryRequest
+	(*RejectDeliveryResponse)(nil),   // 11: lianhu.referral.v1.RejectDeliveryResponse
+	(*AssignReferralRequest)(nil),    // 12: lianhu.referral.v1.AssignReferralRequest
+	(*AssignReferralResponse)(nil),   // 13: lianhu.referral.v1.AssignReferralResponse
+	(*ReviewCaseRequest)(nil),        // 14: lianhu.referral.v1.ReviewCaseRequest
+	(*ReviewCaseResponse)(nil),       // 15: lianhu.referral.v1.ReviewCaseResponse
+	(*CloseCaseRequest)(nil),         // 16: lianhu.referral.v1.CloseCaseRequest
+	(*CloseCaseResponse)(nil),        // 17: lianhu.referral.v1.CloseCaseResponse
+	(*WithdrawReferralRequest)(nil),  // 18: lianhu.referral.v1.WithdrawReferralRequest
+	(*WithdrawReferralResponse)(nil), // 19: lianhu.referral.v1.WithdrawReferralResponse
+	(*v1.Standing)(nil),              // 20: lianhu.custody.v1.Standing
+	(Referral_State)(0),              // 21: lianhu.referral.v1.Referral.State
+	(DeclineGrounds)(0),              // 22: lianhu.referral.v1.DeclineGrounds
+	(DeliveryOutcome)(0),             // 23: lianhu.referral.v1.DeliveryOutcome
+	(Case_State)(0),                  // 24: lianhu.referral.v1.Case.State
+	(WithdrawGrounds)(0),             // 25: lianhu.referral.v1.WithdrawGrounds
 }
 var file_lianhu_referral_v1_referral_service_proto_depIdxs = []int32{
-	18, // 0: lianhu.referral.v1.AcceptReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 1: lianhu.referral.v1.AcceptReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
-	20, // 2: lianhu.referral.v1.DeclineReferralRequest.grounds:type_name -> lianhu.referral.v1.DeclineGrounds
-	18, // 3: lianhu.referral.v1.DeclineReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 4: lianhu.referral.v1.DeclineReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
-	18, // 5: lianhu.referral.v1.RecordProgressResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 6: lianhu.referral.v1.RecordProgressResponse.state:type_name -> lianhu.referral.v1.Referral.State
-	21, // 7: lianhu.referral.v1.DeliverReferralRequest.outcome:type_name -> lianhu.referral.v1.DeliveryOutcome
-	18, // 8: lianhu.referral.v1.DeliverReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 9: lianhu.referral.v1.DeliverReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
-	18, // 10: lianhu.referral.v1.ConfirmReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 11: lianhu.referral.v1.ConfirmReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
-	18, // 12: lianhu.referral.v1.RejectDeliveryResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 13: lianhu.referral.v1.RejectDeliveryResponse.state:type_name -> lianhu.referral.v1.Referral.State
-	18, // 14: lianhu.referral.v1.AssignReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
-	19, // 15: lianhu.referral.v1.AssignReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
-	18, // 16: lianhu.referral.v1.ReviewCaseResponse.standing:type_name -> lianhu.custody.v1.Standing
-	22, // 17: lianhu.referral.v1.ReviewCaseResponse.state:type_name -> lianhu.referral.v1.Case.State
-	18, // 18: lianhu.referral.v1.CloseCaseResponse.standing:type_name -> lianhu.custody.v1.Standing
-	22, // 19: lianhu.referral.v1.CloseCaseResponse.state:type_name -> lianhu.referral.v1.Case.State
-	0,  // 20: lianhu.referral.v1.ReferralService.AcceptReferral:input_type -> lianhu.referral.v1.AcceptReferralRequest
-	2,  // 21: lianhu.referral.v1.ReferralService.DeclineReferral:input_type -> lianhu.referral.v1.DeclineReferralRequest
-	4,  // 22: lianhu.referral.v1.ReferralService.RecordProgress:input_type -> lianhu.referral.v1.RecordProgressRequest
-	6,  // 23: lianhu.referral.v1.ReferralService.DeliverReferral:input_type -> lianhu.referral.v1.DeliverReferralRequest
-	8,  // 24: lianhu.referral.v1.ReferralService.ConfirmReferral:input_type -> lianhu.referral.v1.ConfirmReferralRequest
-	10, // 25: lianhu.referral.v1.ReferralService.RejectDelivery:input_type -> lianhu.referral.v1.RejectDeliveryRequest
-	12, // 26: lianhu.referral.v1.ReferralService.AssignReferral:input_type -> lianhu.referral.v1.AssignReferralRequest
-	14, // 27: lianhu.referral.v1.ReferralService.ReviewCase:input_type -> lianhu.referral.v1.ReviewCaseRequest
-	16, // 28: lianhu.referral.v1.ReferralService.CloseCase:input_type -> lianhu.referral.v1.CloseCaseRequest
-	1,  // 29: lianhu.referral.v1.ReferralService.AcceptReferral:output_type -> lianhu.referral.v1.AcceptReferralResponse
-	3,  // 30: lianhu.referral.v1.ReferralService.DeclineReferral:output_type -> lianhu.referral.v1.DeclineReferralResponse
-	5,  // 31: lianhu.referral.v1.ReferralService.RecordProgress:output_type -> lianhu.referral.v1.RecordProgressResponse
-	7,  // 32: lianhu.referral.v1.ReferralService.DeliverReferral:output_type -> lianhu.referral.v1.DeliverReferralResponse
-	9,  // 33: lianhu.referral.v1.ReferralService.ConfirmReferral:output_type -> lianhu.referral.v1.ConfirmReferralResponse
-	11, // 34: lianhu.referral.v1.ReferralService.RejectDelivery:output_type -> lianhu.referral.v1.RejectDeliveryResponse
-	13, // 35: lianhu.referral.v1.ReferralService.AssignReferral:output_type -> lianhu.referral.v1.AssignReferralResponse
-	15, // 36: lianhu.referral.v1.ReferralService.ReviewCase:output_type -> lianhu.referral.v1.ReviewCaseResponse
-	17, // 37: lianhu.referral.v1.ReferralService.CloseCase:output_type -> lianhu.referral.v1.CloseCaseResponse
-	29, // [29:38] is the sub-list for method output_type
-	20, // [20:29] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	20, // 0: lianhu.referral.v1.AcceptReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 1: lianhu.referral.v1.AcceptReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
+	22, // 2: lianhu.referral.v1.DeclineReferralRequest.grounds:type_name -> lianhu.referral.v1.DeclineGrounds
+	20, // 3: lianhu.referral.v1.DeclineReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 4: lianhu.referral.v1.DeclineReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
+	20, // 5: lianhu.referral.v1.RecordProgressResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 6: lianhu.referral.v1.RecordProgressResponse.state:type_name -> lianhu.referral.v1.Referral.State
+	23, // 7: lianhu.referral.v1.DeliverReferralRequest.outcome:type_name -> lianhu.referral.v1.DeliveryOutcome
+	20, // 8: lianhu.referral.v1.DeliverReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 9: lianhu.referral.v1.DeliverReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
+	20, // 10: lianhu.referral.v1.ConfirmReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 11: lianhu.referral.v1.ConfirmReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
+	20, // 12: lianhu.referral.v1.RejectDeliveryResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 13: lianhu.referral.v1.RejectDeliveryResponse.state:type_name -> lianhu.referral.v1.Referral.State
+	20, // 14: lianhu.referral.v1.AssignReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 15: lianhu.referral.v1.AssignReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
+	20, // 16: lianhu.referral.v1.ReviewCaseResponse.standing:type_name -> lianhu.custody.v1.Standing
+	24, // 17: lianhu.referral.v1.ReviewCaseResponse.state:type_name -> lianhu.referral.v1.Case.State
+	20, // 18: lianhu.referral.v1.CloseCaseResponse.standing:type_name -> lianhu.custody.v1.Standing
+	24, // 19: lianhu.referral.v1.CloseCaseResponse.state:type_name -> lianhu.referral.v1.Case.State
+	25, // 20: lianhu.referral.v1.WithdrawReferralRequest.grounds:type_name -> lianhu.referral.v1.WithdrawGrounds
+	20, // 21: lianhu.referral.v1.WithdrawReferralResponse.standing:type_name -> lianhu.custody.v1.Standing
+	21, // 22: lianhu.referral.v1.WithdrawReferralResponse.state:type_name -> lianhu.referral.v1.Referral.State
+	0,  // 23: lianhu.referral.v1.ReferralService.AcceptReferral:input_type -> lianhu.referral.v1.AcceptReferralRequest
+	2,  // 24: lianhu.referral.v1.ReferralService.DeclineReferral:input_type -> lianhu.referral.v1.DeclineReferralRequest
+	4,  // 25: lianhu.referral.v1.ReferralService.RecordProgress:input_type -> lianhu.referral.v1.RecordProgressRequest
+	6,  // 26: lianhu.referral.v1.ReferralService.DeliverReferral:input_type -> lianhu.referral.v1.DeliverReferralRequest
+	8,  // 27: lianhu.referral.v1.ReferralService.ConfirmReferral:input_type -> lianhu.referral.v1.ConfirmReferralRequest
+	10, // 28: lianhu.referral.v1.ReferralService.RejectDelivery:input_type -> lianhu.referral.v1.RejectDeliveryRequest
+	12, // 29: lianhu.referral.v1.ReferralService.AssignReferral:input_type -> lianhu.referral.v1.AssignReferralRequest
+	14, // 30: lianhu.referral.v1.ReferralService.ReviewCase:input_type -> lianhu.referral.v1.ReviewCaseRequest
+	16, // 31: lianhu.referral.v1.ReferralService.CloseCase:input_type -> lianhu.referral.v1.CloseCaseRequest
+	18, // 32: lianhu.referral.v1.ReferralService.WithdrawReferral:input_type -> lianhu.referral.v1.WithdrawReferralRequest
+	1,  // 33: lianhu.referral.v1.ReferralService.AcceptReferral:output_type -> lianhu.referral.v1.AcceptReferralResponse
+	3,  // 34: lianhu.referral.v1.ReferralService.DeclineReferral:output_type -> lianhu.referral.v1.DeclineReferralResponse
+	5,  // 35: lianhu.referral.v1.ReferralService.RecordProgress:output_type -> lianhu.referral.v1.RecordProgressResponse
+	7,  // 36: lianhu.referral.v1.ReferralService.DeliverReferral:output_type -> lianhu.referral.v1.DeliverReferralResponse
+	9,  // 37: lianhu.referral.v1.ReferralService.ConfirmReferral:output_type -> lianhu.referral.v1.ConfirmReferralResponse
+	11, // 38: lianhu.referral.v1.ReferralService.RejectDelivery:output_type -> lianhu.referral.v1.RejectDeliveryResponse
+	13, // 39: lianhu.referral.v1.ReferralService.AssignReferral:output_type -> lianhu.referral.v1.AssignReferralResponse
+	15, // 40: lianhu.referral.v1.ReferralService.ReviewCase:output_type -> lianhu.referral.v1.ReviewCaseResponse
+	17, // 41: lianhu.referral.v1.ReferralService.CloseCase:output_type -> lianhu.referral.v1.CloseCaseResponse
+	19, // 42: lianhu.referral.v1.ReferralService.WithdrawReferral:output_type -> lianhu.referral.v1.WithdrawReferralResponse
+	33, // [33:43] is the sub-list for method output_type
+	23, // [23:33] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_referral_v1_referral_service_proto_init() }
@@ -1521,7 +1689,7 @@ func file_lianhu_referral_v1_referral_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_referral_v1_referral_service_proto_rawDesc), len(file_lianhu_referral_v1_referral_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,15 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReferralService_AcceptReferral_FullMethodName  = "/lianhu.referral.v1.ReferralService/AcceptReferral"
-	ReferralService_DeclineReferral_FullMethodName = "/lianhu.referral.v1.ReferralService/DeclineReferral"
-	ReferralService_RecordProgress_FullMethodName  = "/lianhu.referral.v1.ReferralService/RecordProgress"
-	ReferralService_DeliverReferral_FullMethodName = "/lianhu.referral.v1.ReferralService/DeliverReferral"
-	ReferralService_ConfirmReferral_FullMethodName = "/lianhu.referral.v1.ReferralService/ConfirmReferral"
-	ReferralService_RejectDelivery_FullMethodName  = "/lianhu.referral.v1.ReferralService/RejectDelivery"
-	ReferralService_AssignReferral_FullMethodName  = "/lianhu.referral.v1.ReferralService/AssignReferral"
-	ReferralService_ReviewCase_FullMethodName      = "/lianhu.referral.v1.ReferralService/ReviewCase"
-	ReferralService_CloseCase_FullMethodName       = "/lianhu.referral.v1.ReferralService/CloseCase"
+	ReferralService_AcceptReferral_FullMethodName   = "/lianhu.referral.v1.ReferralService/AcceptReferral"
+	ReferralService_DeclineReferral_FullMethodName  = "/lianhu.referral.v1.ReferralService/DeclineReferral"
+	ReferralService_RecordProgress_FullMethodName   = "/lianhu.referral.v1.ReferralService/RecordProgress"
+	ReferralService_DeliverReferral_FullMethodName  = "/lianhu.referral.v1.ReferralService/DeliverReferral"
+	ReferralService_ConfirmReferral_FullMethodName  = "/lianhu.referral.v1.ReferralService/ConfirmReferral"
+	ReferralService_RejectDelivery_FullMethodName   = "/lianhu.referral.v1.ReferralService/RejectDelivery"
+	ReferralService_AssignReferral_FullMethodName   = "/lianhu.referral.v1.ReferralService/AssignReferral"
+	ReferralService_ReviewCase_FullMethodName       = "/lianhu.referral.v1.ReferralService/ReviewCase"
+	ReferralService_CloseCase_FullMethodName        = "/lianhu.referral.v1.ReferralService/CloseCase"
+	ReferralService_WithdrawReferral_FullMethodName = "/lianhu.referral.v1.ReferralService/WithdrawReferral"
 )
 
 // ReferralServiceClient is the client API for ReferralService service.
@@ -40,9 +41,10 @@ type ReferralServiceClient interface {
 	// holds it. Clock: need.deliver, or need.urgent where the need is urgent; lead.resolve when the lead office takes over what
 	// another unit let pass. Errors: NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcceptReferral(ctx context.Context, in *AcceptReferralRequest, opts ...grpc.CallOption) (*AcceptReferralResponse, error)
-	// DeclineReferral refuses an offered referral (不予承接). Callable by: service_unit, township; as offered unit. Custody: the holder
-	// stays and the need's fallback unit is asked; when that one was asked before, the lead office becomes holder. Clock:
-	// need.accept, or lead.resolve. Errors: NOT_OFFERED, LEAD_CANNOT_DECLINE, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// DeclineReferral refuses an offered referral (不予承接). Callable by: service_unit, township, member; as offered unit; an officer. Custody:
+	// the holder stays and the need's fallback unit is asked; when that one was asked before, the lead office becomes holder. What the lead office
+	// is offered because another unit let it pass, and declines, stays with that unit. Clock: need.accept, lead.resolve or overdue.review. Errors:
+	// OFFICER_REQUIRED, NOT_OFFERED, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineReferral(ctx context.Context, in *DeclineReferralRequest, opts ...grpc.CallOption) (*DeclineReferralResponse, error)
 	// RecordProgress notes what the serving unit did (服务记录). Callable by: service_unit, township; as holder. Custody and clock:
 	// unchanged. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
@@ -52,23 +54,27 @@ type ReferralServiceClient interface {
 	// confirmation, or to the township where there is none. Clock: referral.confirm. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeliverReferral(ctx context.Context, in *DeliverReferralRequest, opts ...grpc.CallOption) (*DeliverReferralResponse, error)
 	// ConfirmReferral says on the child's side that the service arrived (确认). Callable by: village, township; of the child's
-	// residence. Custody and clock: closed. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// residence; an officer. Custody and clock: closed. Errors: OFFICER_REQUIRED, OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConfirmReferral(ctx context.Context, in *ConfirmReferralRequest, opts ...grpc.CallOption) (*ConfirmReferralResponse, error)
 	// RejectDelivery says on the child's side that what was delivered is not what was needed (退回). Callable by: village, township;
-	// of the child's residence. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent, one of its own;
-	// lead.resolve where the lead office holds. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// of the child's residence; an officer. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent, one of its own;
+	// lead.resolve where the lead office holds. Errors: OFFICER_REQUIRED, OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RejectDelivery(ctx context.Context, in *RejectDeliveryRequest, opts ...grpc.CallOption) (*RejectDeliveryResponse, error)
 	// AssignReferral offers a referral that the lead office holds to a unit it chooses, whoever was asked before (指定承接单位).
-	// Callable by: civil_affairs; as holder. Custody: the lead office stays holder, the unit is asked; declined or silent, it comes back.
-	// Clock: need.accept. Errors: UNIT_UNSUITABLE, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// Callable by: civil_affairs; as holder; an officer. Custody: the lead office stays holder, the unit is asked; declined or silent, it comes back.
+	// Clock: need.accept. Errors: OFFICER_REQUIRED, UNIT_UNSUITABLE, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AssignReferral(ctx context.Context, in *AssignReferralRequest, opts ...grpc.CallOption) (*AssignReferralResponse, error)
 	// ReviewCase records the township's look at how the case goes (个案复核, policy R7.5). Callable by: township, civil_affairs; as
 	// holder. Custody: the township holds; a review by the lead office, which took the case over after two missed deadlines, gives
 	// it back. Clock: case.review anew. Errors: NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ReviewCase(ctx context.Context, in *ReviewCaseRequest, opts ...grpc.CallOption) (*ReviewCaseResponse, error)
-	// CloseCase ends a case whose referrals are all closed (结案). Callable by: township, civil_affairs; as holder. Custody and
-	// clock: closed. Errors: CASE_HAS_OPEN_REFERRALS, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// CloseCase ends a case whose referrals are all closed (结案). Callable by: township, civil_affairs; as holder; an officer. Custody
+	// and clock: closed. Errors: OFFICER_REQUIRED, CASE_HAS_OPEN_REFERRALS, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	CloseCase(ctx context.Context, in *CloseCaseRequest, opts ...grpc.CallOption) (*CloseCaseResponse, error)
+	// WithdrawReferral ends a referral that nobody is to serve any more (撤回转介): the need is gone, the child has died or moved, it was a mistake.
+	// Callable by: township, member; the township of the case at any time, the holder; an officer. Custody and clock: closed. Errors:
+	// OFFICER_REQUIRED, NOTE_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	WithdrawReferral(ctx context.Context, in *WithdrawReferralRequest, opts ...grpc.CallOption) (*WithdrawReferralResponse, error)
 }
 
 type referralServiceClient struct {
@@ -169,6 +175,16 @@ func (c *referralServiceClient) CloseCase(ctx context.Context, in *CloseCaseRequ
 	return out, nil
 }
 
+func (c *referralServiceClient) WithdrawReferral(ctx context.Context, in *WithdrawReferralRequest, opts ...grpc.CallOption) (*WithdrawReferralResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawReferralResponse)
+	err := c.cc.Invoke(ctx, ReferralService_WithdrawReferral_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReferralServiceServer is the server API for ReferralService service.
 // All implementations must embed UnimplementedReferralServiceServer
 // for forward compatibility.
@@ -179,9 +195,10 @@ type ReferralServiceServer interface {
 	// holds it. Clock: need.deliver, or need.urgent where the need is urgent; lead.resolve when the lead office takes over what
 	// another unit let pass. Errors: NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcceptReferral(context.Context, *AcceptReferralRequest) (*AcceptReferralResponse, error)
-	// DeclineReferral refuses an offered referral (不予承接). Callable by: service_unit, township; as offered unit. Custody: the holder
-	// stays and the need's fallback unit is asked; when that one was asked before, the lead office becomes holder. Clock:
-	// need.accept, or lead.resolve. Errors: NOT_OFFERED, LEAD_CANNOT_DECLINE, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// DeclineReferral refuses an offered referral (不予承接). Callable by: service_unit, township, member; as offered unit; an officer. Custody:
+	// the holder stays and the need's fallback unit is asked; when that one was asked before, the lead office becomes holder. What the lead office
+	// is offered because another unit let it pass, and declines, stays with that unit. Clock: need.accept, lead.resolve or overdue.review. Errors:
+	// OFFICER_REQUIRED, NOT_OFFERED, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineReferral(context.Context, *DeclineReferralRequest) (*DeclineReferralResponse, error)
 	// RecordProgress notes what the serving unit did (服务记录). Callable by: service_unit, township; as holder. Custody and clock:
 	// unchanged. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
@@ -191,23 +208,27 @@ type ReferralServiceServer interface {
 	// confirmation, or to the township where there is none. Clock: referral.confirm. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeliverReferral(context.Context, *DeliverReferralRequest) (*DeliverReferralResponse, error)
 	// ConfirmReferral says on the child's side that the service arrived (确认). Callable by: village, township; of the child's
-	// residence. Custody and clock: closed. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// residence; an officer. Custody and clock: closed. Errors: OFFICER_REQUIRED, OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConfirmReferral(context.Context, *ConfirmReferralRequest) (*ConfirmReferralResponse, error)
 	// RejectDelivery says on the child's side that what was delivered is not what was needed (退回). Callable by: village, township;
-	// of the child's residence. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent, one of its own;
-	// lead.resolve where the lead office holds. Errors: OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// of the child's residence; an officer. Custody: the holder stays and must deliver again. Clock: need.deliver or need.urgent, one of its own;
+	// lead.resolve where the lead office holds. Errors: OFFICER_REQUIRED, OWN_DELIVERY, NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RejectDelivery(context.Context, *RejectDeliveryRequest) (*RejectDeliveryResponse, error)
 	// AssignReferral offers a referral that the lead office holds to a unit it chooses, whoever was asked before (指定承接单位).
-	// Callable by: civil_affairs; as holder. Custody: the lead office stays holder, the unit is asked; declined or silent, it comes back.
-	// Clock: need.accept. Errors: UNIT_UNSUITABLE, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// Callable by: civil_affairs; as holder; an officer. Custody: the lead office stays holder, the unit is asked; declined or silent, it comes back.
+	// Clock: need.accept. Errors: OFFICER_REQUIRED, UNIT_UNSUITABLE, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AssignReferral(context.Context, *AssignReferralRequest) (*AssignReferralResponse, error)
 	// ReviewCase records the township's look at how the case goes (个案复核, policy R7.5). Callable by: township, civil_affairs; as
 	// holder. Custody: the township holds; a review by the lead office, which took the case over after two missed deadlines, gives
 	// it back. Clock: case.review anew. Errors: NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ReviewCase(context.Context, *ReviewCaseRequest) (*ReviewCaseResponse, error)
-	// CloseCase ends a case whose referrals are all closed (结案). Callable by: township, civil_affairs; as holder. Custody and
-	// clock: closed. Errors: CASE_HAS_OPEN_REFERRALS, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// CloseCase ends a case whose referrals are all closed (结案). Callable by: township, civil_affairs; as holder; an officer. Custody
+	// and clock: closed. Errors: OFFICER_REQUIRED, CASE_HAS_OPEN_REFERRALS, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	CloseCase(context.Context, *CloseCaseRequest) (*CloseCaseResponse, error)
+	// WithdrawReferral ends a referral that nobody is to serve any more (撤回转介): the need is gone, the child has died or moved, it was a mistake.
+	// Callable by: township, member; the township of the case at any time, the holder; an officer. Custody and clock: closed. Errors:
+	// OFFICER_REQUIRED, NOTE_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	WithdrawReferral(context.Context, *WithdrawReferralRequest) (*WithdrawReferralResponse, error)
 	mustEmbedUnimplementedReferralServiceServer()
 }
 
@@ -244,6 +265,9 @@ func (UnimplementedReferralServiceServer) ReviewCase(context.Context, *ReviewCas
 }
 func (UnimplementedReferralServiceServer) CloseCase(context.Context, *CloseCaseRequest) (*CloseCaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseCase not implemented")
+}
+func (UnimplementedReferralServiceServer) WithdrawReferral(context.Context, *WithdrawReferralRequest) (*WithdrawReferralResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawReferral not implemented")
 }
 func (UnimplementedReferralServiceServer) mustEmbedUnimplementedReferralServiceServer() {}
 func (UnimplementedReferralServiceServer) testEmbeddedByValue()                         {}
@@ -428,6 +452,24 @@ func _ReferralService_CloseCase_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReferralService_WithdrawReferral_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawReferralRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReferralServiceServer).WithdrawReferral(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReferralService_WithdrawReferral_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReferralServiceServer).WithdrawReferral(ctx, req.(*WithdrawReferralRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReferralService_ServiceDesc is the grpc.ServiceDesc for ReferralService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -470,6 +512,10 @@ var ReferralService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseCase",
 			Handler:    _ReferralService_CloseCase_Handler,
+		},
+		{
+			MethodName: "WithdrawReferral",
+			Handler:    _ReferralService_WithdrawReferral_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

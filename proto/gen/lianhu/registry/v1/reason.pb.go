@@ -63,6 +63,10 @@ const (
 	Reason_REASON_VISIT_PLAN_MISSING Reason = 16
 	// Exactly one of guardian and guardian_unit is given. Metadata: {"field":"guardian"}.
 	Reason_REASON_GUARDIAN_INVALID Reason = 17
+	// The call names no officer, and this step is a person's. Metadata: {}.
+	Reason_REASON_OFFICER_REQUIRED Reason = 18
+	// The grounds are OTHER and the note does not say what. Metadata: {"field":"note"}.
+	Reason_REASON_NOTE_REQUIRED Reason = 19
 )
 
 // Enum value maps for Reason.
@@ -86,6 +90,8 @@ var (
 		15: "REASON_UNIT_INVALID",
 		16: "REASON_VISIT_PLAN_MISSING",
 		17: "REASON_GUARDIAN_INVALID",
+		18: "REASON_OFFICER_REQUIRED",
+		19: "REASON_NOTE_REQUIRED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -106,6 +112,8 @@ var (
 		"REASON_UNIT_INVALID":           15,
 		"REASON_VISIT_PLAN_MISSING":     16,
 		"REASON_GUARDIAN_INVALID":       17,
+		"REASON_OFFICER_REQUIRED":       18,
+		"REASON_NOTE_REQUIRED":          19,
 	}
 )
 
@@ -140,7 +148,8 @@ var File_lianhu_registry_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1flianhu/registry/v1/reason.proto\x12\x12lianhu.registry.v1\x1a\x1clianhu/fault/v1/reason.proto*\xfb\t\n" +
+	"\x1flianhu/registry/v1/reason.proto\x12\x12lianhu.registry.v1\x1a\x1clianhu/fault/v1/reason.proto*\xf6\n" +
+	"\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12A\n" +
 	"\x18REASON_ID_NUMBER_INVALID\x10\x01\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b公民身份号码不正确\x12^\n" +
@@ -160,7 +169,9 @@ const file_lianhu_registry_v1_reason_proto_rawDesc = "" +
 	"\x15REASON_TIME_IN_FUTURE\x10\x0e\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15时间不能在将来\x129\n" +
 	"\x13REASON_UNIT_INVALID\x10\x0f\x1a \xfa\xd2%\x1c\b\x01\x12\x18单位不在本区名录\x12B\n" +
 	"\x19REASON_VISIT_PLAN_MISSING\x10\x10\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b该儿童没有随访计划\x12I\n" +
-	"\x17REASON_GUARDIAN_INVALID\x10\x11\x1a,\xfa\xd2%(\b\x01\x12$监护人须为个人或单位之一Bq\n" +
+	"\x17REASON_GUARDIAN_INVALID\x10\x11\x1a,\xfa\xd2%(\b\x01\x12$监护人须为个人或单位之一\x12@\n" +
+	"\x17REASON_OFFICER_REQUIRED\x10\x12\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b此操作须注明经办人\x127\n" +
+	"\x14REASON_NOTE_REQUIRED\x10\x13\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15须说明具体原因Bq\n" +
 	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (

@@ -118,6 +118,107 @@ func (x *GetChildResponse) GetChild() *Child {
 	return nil
 }
 
+// ResolveChildRequest names the child.
+type ResolveChildRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the child, as somebody has known it.
+	ChildId       string `protobuf:"bytes,1,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveChildRequest) Reset() {
+	*x = ResolveChildRequest{}
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveChildRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveChildRequest) ProtoMessage() {}
+
+func (x *ResolveChildRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveChildRequest.ProtoReflect.Descriptor instead.
+func (*ResolveChildRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ResolveChildRequest) GetChildId() string {
+	if x != nil {
+		return x.ChildId
+	}
+	return ""
+}
+
+// ResolveChildResponse says which record stands for the child.
+type ResolveChildResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the record that stands for the child; the one asked for unless it was superseded.
+	ChildId string `protobuf:"bytes,1,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
+	// Ids that resolve to this record, without its own; at most 100.
+	EarlierChildIds []string `protobuf:"bytes,2,rep,name=earlier_child_ids,json=earlierChildIds,proto3" json:"earlier_child_ids,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ResolveChildResponse) Reset() {
+	*x = ResolveChildResponse{}
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveChildResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveChildResponse) ProtoMessage() {}
+
+func (x *ResolveChildResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveChildResponse.ProtoReflect.Descriptor instead.
+func (*ResolveChildResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ResolveChildResponse) GetChildId() string {
+	if x != nil {
+		return x.ChildId
+	}
+	return ""
+}
+
+func (x *ResolveChildResponse) GetEarlierChildIds() []string {
+	if x != nil {
+		return x.EarlierChildIds
+	}
+	return nil
+}
+
 // FindChildRequest is the number.
 type FindChildRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -129,7 +230,7 @@ type FindChildRequest struct {
 
 func (x *FindChildRequest) Reset() {
 	*x = FindChildRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[2]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -141,7 +242,7 @@ func (x *FindChildRequest) String() string {
 func (*FindChildRequest) ProtoMessage() {}
 
 func (x *FindChildRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[2]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -154,7 +255,7 @@ func (x *FindChildRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindChildRequest.ProtoReflect.Descriptor instead.
 func (*FindChildRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{2}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *FindChildRequest) GetIdNumber() string {
@@ -177,7 +278,7 @@ type FindChildResponse struct {
 
 func (x *FindChildResponse) Reset() {
 	*x = FindChildResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[3]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -189,7 +290,7 @@ func (x *FindChildResponse) String() string {
 func (*FindChildResponse) ProtoMessage() {}
 
 func (x *FindChildResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[3]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -202,7 +303,7 @@ func (x *FindChildResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindChildResponse.ProtoReflect.Descriptor instead.
 func (*FindChildResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FindChildResponse) GetChildId() string {
@@ -238,7 +339,7 @@ type ListChildrenRequest struct {
 
 func (x *ListChildrenRequest) Reset() {
 	*x = ListChildrenRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[4]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -250,7 +351,7 @@ func (x *ListChildrenRequest) String() string {
 func (*ListChildrenRequest) ProtoMessage() {}
 
 func (x *ListChildrenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[4]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -263,7 +364,7 @@ func (x *ListChildrenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChildrenRequest.ProtoReflect.Descriptor instead.
 func (*ListChildrenRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{4}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListChildrenRequest) GetPageSize() int32 {
@@ -314,7 +415,7 @@ type ListChildrenResponse struct {
 
 func (x *ListChildrenResponse) Reset() {
 	*x = ListChildrenResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[5]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +427,7 @@ func (x *ListChildrenResponse) String() string {
 func (*ListChildrenResponse) ProtoMessage() {}
 
 func (x *ListChildrenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[5]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +440,7 @@ func (x *ListChildrenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChildrenResponse.ProtoReflect.Descriptor instead.
 func (*ListChildrenResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{5}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListChildrenResponse) GetChildren() []*Child {
@@ -367,7 +468,7 @@ type GetBindingRequest struct {
 
 func (x *GetBindingRequest) Reset() {
 	*x = GetBindingRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[6]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +480,7 @@ func (x *GetBindingRequest) String() string {
 func (*GetBindingRequest) ProtoMessage() {}
 
 func (x *GetBindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[6]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +493,7 @@ func (x *GetBindingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBindingRequest.ProtoReflect.Descriptor instead.
 func (*GetBindingRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{6}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetBindingRequest) GetBindingId() string {
@@ -413,7 +514,7 @@ type GetBindingResponse struct {
 
 func (x *GetBindingResponse) Reset() {
 	*x = GetBindingResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[7]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +526,7 @@ func (x *GetBindingResponse) String() string {
 func (*GetBindingResponse) ProtoMessage() {}
 
 func (x *GetBindingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[7]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +539,7 @@ func (x *GetBindingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBindingResponse.ProtoReflect.Descriptor instead.
 func (*GetBindingResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{7}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetBindingResponse) GetBinding() *Binding {
@@ -465,7 +566,7 @@ type ListGuardianshipsRequest struct {
 
 func (x *ListGuardianshipsRequest) Reset() {
 	*x = ListGuardianshipsRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[8]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +578,7 @@ func (x *ListGuardianshipsRequest) String() string {
 func (*ListGuardianshipsRequest) ProtoMessage() {}
 
 func (x *ListGuardianshipsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[8]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +591,7 @@ func (x *ListGuardianshipsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGuardianshipsRequest.ProtoReflect.Descriptor instead.
 func (*ListGuardianshipsRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{8}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListGuardianshipsRequest) GetPageSize() int32 {
@@ -534,7 +635,7 @@ type ListGuardianshipsResponse struct {
 
 func (x *ListGuardianshipsResponse) Reset() {
 	*x = ListGuardianshipsResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[9]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +647,7 @@ func (x *ListGuardianshipsResponse) String() string {
 func (*ListGuardianshipsResponse) ProtoMessage() {}
 
 func (x *ListGuardianshipsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[9]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +660,7 @@ func (x *ListGuardianshipsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGuardianshipsResponse.ProtoReflect.Descriptor instead.
 func (*ListGuardianshipsResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{9}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListGuardianshipsResponse) GetGuardianships() []*Guardianship {
@@ -591,7 +692,7 @@ type ListCareAgreementsRequest struct {
 
 func (x *ListCareAgreementsRequest) Reset() {
 	*x = ListCareAgreementsRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[10]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +704,7 @@ func (x *ListCareAgreementsRequest) String() string {
 func (*ListCareAgreementsRequest) ProtoMessage() {}
 
 func (x *ListCareAgreementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[10]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +717,7 @@ func (x *ListCareAgreementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCareAgreementsRequest.ProtoReflect.Descriptor instead.
 func (*ListCareAgreementsRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{10}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListCareAgreementsRequest) GetPageSize() int32 {
@@ -653,7 +754,7 @@ type ListCareAgreementsResponse struct {
 
 func (x *ListCareAgreementsResponse) Reset() {
 	*x = ListCareAgreementsResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[11]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +766,7 @@ func (x *ListCareAgreementsResponse) String() string {
 func (*ListCareAgreementsResponse) ProtoMessage() {}
 
 func (x *ListCareAgreementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[11]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +779,7 @@ func (x *ListCareAgreementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCareAgreementsResponse.ProtoReflect.Descriptor instead.
 func (*ListCareAgreementsResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{11}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListCareAgreementsResponse) GetCareAgreements() []*CareAgreement {
@@ -710,7 +811,7 @@ type ListVisitsRequest struct {
 
 func (x *ListVisitsRequest) Reset() {
 	*x = ListVisitsRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[12]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +823,7 @@ func (x *ListVisitsRequest) String() string {
 func (*ListVisitsRequest) ProtoMessage() {}
 
 func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[12]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +836,7 @@ func (x *ListVisitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsRequest.ProtoReflect.Descriptor instead.
 func (*ListVisitsRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{12}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListVisitsRequest) GetPageSize() int32 {
@@ -772,7 +873,7 @@ type ListVisitsResponse struct {
 
 func (x *ListVisitsResponse) Reset() {
 	*x = ListVisitsResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[13]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +885,7 @@ func (x *ListVisitsResponse) String() string {
 func (*ListVisitsResponse) ProtoMessage() {}
 
 func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[13]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +898,7 @@ func (x *ListVisitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVisitsResponse.ProtoReflect.Descriptor instead.
 func (*ListVisitsResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{13}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListVisitsResponse) GetVisits() []*Visit {
@@ -825,7 +926,7 @@ type GetVisitPlanRequest struct {
 
 func (x *GetVisitPlanRequest) Reset() {
 	*x = GetVisitPlanRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[14]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +938,7 @@ func (x *GetVisitPlanRequest) String() string {
 func (*GetVisitPlanRequest) ProtoMessage() {}
 
 func (x *GetVisitPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[14]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +951,7 @@ func (x *GetVisitPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVisitPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetVisitPlanRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{14}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetVisitPlanRequest) GetChildId() string {
@@ -871,7 +972,7 @@ type GetVisitPlanResponse struct {
 
 func (x *GetVisitPlanResponse) Reset() {
 	*x = GetVisitPlanResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[15]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +984,7 @@ func (x *GetVisitPlanResponse) String() string {
 func (*GetVisitPlanResponse) ProtoMessage() {}
 
 func (x *GetVisitPlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[15]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +997,7 @@ func (x *GetVisitPlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVisitPlanResponse.ProtoReflect.Descriptor instead.
 func (*GetVisitPlanResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{15}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetVisitPlanResponse) GetVisitPlan() *VisitPlan {
@@ -921,7 +1022,7 @@ type ListWorkRequest struct {
 
 func (x *ListWorkRequest) Reset() {
 	*x = ListWorkRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[16]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1034,7 @@ func (x *ListWorkRequest) String() string {
 func (*ListWorkRequest) ProtoMessage() {}
 
 func (x *ListWorkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[16]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1047,7 @@ func (x *ListWorkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{16}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListWorkRequest) GetFilter() *v11.WorkFilter {
@@ -983,7 +1084,7 @@ type ListWorkResponse struct {
 
 func (x *ListWorkResponse) Reset() {
 	*x = ListWorkResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[17]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1096,7 @@ func (x *ListWorkResponse) String() string {
 func (*ListWorkResponse) ProtoMessage() {}
 
 func (x *ListWorkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[17]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1109,7 @@ func (x *ListWorkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{17}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListWorkResponse) GetItems() []*v11.WorkItem {
@@ -1036,7 +1137,7 @@ type GetCustodyHistoryRequest struct {
 
 func (x *GetCustodyHistoryRequest) Reset() {
 	*x = GetCustodyHistoryRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[18]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1149,7 @@ func (x *GetCustodyHistoryRequest) String() string {
 func (*GetCustodyHistoryRequest) ProtoMessage() {}
 
 func (x *GetCustodyHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[18]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1162,7 @@ func (x *GetCustodyHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustodyHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetCustodyHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{18}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetCustodyHistoryRequest) GetId() string {
@@ -1084,7 +1185,7 @@ type GetCustodyHistoryResponse struct {
 
 func (x *GetCustodyHistoryResponse) Reset() {
 	*x = GetCustodyHistoryResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[19]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1197,7 @@ func (x *GetCustodyHistoryResponse) String() string {
 func (*GetCustodyHistoryResponse) ProtoMessage() {}
 
 func (x *GetCustodyHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[19]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1210,7 @@ func (x *GetCustodyHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustodyHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetCustodyHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{19}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetCustodyHistoryResponse) GetPoints() []*v11.Point {
@@ -1135,7 +1236,7 @@ type GetVersionRequest struct {
 
 func (x *GetVersionRequest) Reset() {
 	*x = GetVersionRequest{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[20]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1248,7 @@ func (x *GetVersionRequest) String() string {
 func (*GetVersionRequest) ProtoMessage() {}
 
 func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[20]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1261,7 @@ func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionRequest.ProtoReflect.Descriptor instead.
 func (*GetVersionRequest) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{20}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{22}
 }
 
 // GetVersionResponse is what is running.
@@ -1174,7 +1275,7 @@ type GetVersionResponse struct {
 
 func (x *GetVersionResponse) Reset() {
 	*x = GetVersionResponse{}
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[21]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1287,7 @@ func (x *GetVersionResponse) String() string {
 func (*GetVersionResponse) ProtoMessage() {}
 
 func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[21]
+	mi := &file_lianhu_registry_v1_registry_read_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1300,7 @@ func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionResponse.ProtoReflect.Descriptor instead.
 func (*GetVersionResponse) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{21}
+	return file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetVersionResponse) GetVersion() *v12.ServiceVersion {
@@ -1218,6 +1319,11 @@ const file_lianhu_registry_v1_registry_read_service_proto_rawDesc = "" +
 	"\bchild_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\achildId\"I\n" +
 	"\x10GetChildResponse\x125\n" +
 	"\x05child\x18\x01 \x01(\v2\x19.lianhu.registry.v1.ChildB\x04\xf0\xd2%\x02R\x05child\">\n" +
+	"\x13ResolveChildRequest\x12'\n" +
+	"\bchild_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\achildId\"i\n" +
+	"\x14ResolveChildResponse\x12\x1f\n" +
+	"\bchild_id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\achildId\x120\n" +
+	"\x11earlier_child_ids\x18\x02 \x03(\tB\x04\xf0\xd2%\x02R\x0fearlierChildIds\">\n" +
 	"\x10FindChildRequest\x12*\n" +
 	"\tid_number\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18\x12\xf0\xd2%\x04R\bidNumber\"V\n" +
 	"\x11FindChildResponse\x12\x1f\n" +
@@ -1283,14 +1389,16 @@ const file_lianhu_registry_v1_registry_read_service_proto_rawDesc = "" +
 	"\x06clocks\x18\x02 \x03(\v2\x18.lianhu.custody.v1.ClockB\x04\xf0\xd2%\x02R\x06clocks\"\x13\n" +
 	"\x11GetVersionRequest\"V\n" +
 	"\x12GetVersionResponse\x12@\n" +
-	"\aversion\x18\x01 \x01(\v2 .lianhu.access.v1.ServiceVersionB\x04\xf0\xd2%\x01R\aversion2\xcb\x0e\n" +
+	"\aversion\x18\x01 \x01(\v2 .lianhu.access.v1.ServiceVersionB\x04\xf0\xd2%\x01R\aversion2\x81\x10\n" +
 	"\x13RegistryReadService\x12\x9c\x01\n" +
 	"\bGetChild\x12#.lianhu.registry.v1.GetChildRequest\x1a$.lianhu.registry.v1.GetChildResponse\"E\xea\xd2%\x16\n" +
 	"\n" +
 	"child.read\x1a\bchild_id\x82\xd3\xe4\x93\x02\"\x12 /v1/registry/children/{child_id}\x90\x02\x01\x12\x92\x01\n" +
 	"\tFindChild\x12$.lianhu.registry.v1.FindChildRequest\x1a%.lianhu.registry.v1.FindChildResponse\"8\xea\xd2%\f\n" +
 	"\n" +
-	"child.find\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/registry/children:find\x90\x02\x01\x12\x9d\x01\n" +
+	"child.find\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/registry/children:find\x90\x02\x01\x12\xb3\x01\n" +
+	"\fResolveChild\x12'.lianhu.registry.v1.ResolveChildRequest\x1a(.lianhu.registry.v1.ResolveChildResponse\"P\xea\xd2%\x19\n" +
+	"\rchild.resolve\x1a\bchild_id\x82\xd3\xe4\x93\x02*\x12(/v1/registry/children/{child_id}:resolve\x90\x02\x01\x12\x9d\x01\n" +
 	"\fListChildren\x12'.lianhu.registry.v1.ListChildrenRequest\x1a(.lianhu.registry.v1.ListChildrenResponse\":\xea\xd2%\x16\n" +
 	"\n" +
 	"child.read\x12\bdivision\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/registry/children\x90\x02\x01\x12\xa6\x01\n" +
@@ -1333,83 +1441,87 @@ func file_lianhu_registry_v1_registry_read_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_registry_v1_registry_read_service_proto_rawDescData
 }
 
-var file_lianhu_registry_v1_registry_read_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_lianhu_registry_v1_registry_read_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_lianhu_registry_v1_registry_read_service_proto_goTypes = []any{
 	(*GetChildRequest)(nil),            // 0: lianhu.registry.v1.GetChildRequest
 	(*GetChildResponse)(nil),           // 1: lianhu.registry.v1.GetChildResponse
-	(*FindChildRequest)(nil),           // 2: lianhu.registry.v1.FindChildRequest
-	(*FindChildResponse)(nil),          // 3: lianhu.registry.v1.FindChildResponse
-	(*ListChildrenRequest)(nil),        // 4: lianhu.registry.v1.ListChildrenRequest
-	(*ListChildrenResponse)(nil),       // 5: lianhu.registry.v1.ListChildrenResponse
-	(*GetBindingRequest)(nil),          // 6: lianhu.registry.v1.GetBindingRequest
-	(*GetBindingResponse)(nil),         // 7: lianhu.registry.v1.GetBindingResponse
-	(*ListGuardianshipsRequest)(nil),   // 8: lianhu.registry.v1.ListGuardianshipsRequest
-	(*ListGuardianshipsResponse)(nil),  // 9: lianhu.registry.v1.ListGuardianshipsResponse
-	(*ListCareAgreementsRequest)(nil),  // 10: lianhu.registry.v1.ListCareAgreementsRequest
-	(*ListCareAgreementsResponse)(nil), // 11: lianhu.registry.v1.ListCareAgreementsResponse
-	(*ListVisitsRequest)(nil),          // 12: lianhu.registry.v1.ListVisitsRequest
-	(*ListVisitsResponse)(nil),         // 13: lianhu.registry.v1.ListVisitsResponse
-	(*GetVisitPlanRequest)(nil),        // 14: lianhu.registry.v1.GetVisitPlanRequest
-	(*GetVisitPlanResponse)(nil),       // 15: lianhu.registry.v1.GetVisitPlanResponse
-	(*ListWorkRequest)(nil),            // 16: lianhu.registry.v1.ListWorkRequest
-	(*ListWorkResponse)(nil),           // 17: lianhu.registry.v1.ListWorkResponse
-	(*GetCustodyHistoryRequest)(nil),   // 18: lianhu.registry.v1.GetCustodyHistoryRequest
-	(*GetCustodyHistoryResponse)(nil),  // 19: lianhu.registry.v1.GetCustodyHistoryResponse
-	(*GetVersionRequest)(nil),          // 20: lianhu.registry.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),         // 21: lianhu.registry.v1.GetVersionResponse
-	(*Child)(nil),                      // 22: lianhu.registry.v1.Child
-	(v1.RiskColour)(0),                 // 23: lianhu.person.v1.RiskColour
-	(StatusCode)(0),                    // 24: lianhu.registry.v1.StatusCode
-	(*Binding)(nil),                    // 25: lianhu.registry.v1.Binding
-	(*Guardianship)(nil),               // 26: lianhu.registry.v1.Guardianship
-	(*CareAgreement)(nil),              // 27: lianhu.registry.v1.CareAgreement
-	(*Visit)(nil),                      // 28: lianhu.registry.v1.Visit
-	(*VisitPlan)(nil),                  // 29: lianhu.registry.v1.VisitPlan
-	(*v11.WorkFilter)(nil),             // 30: lianhu.custody.v1.WorkFilter
-	(*v11.WorkItem)(nil),               // 31: lianhu.custody.v1.WorkItem
-	(*v11.Point)(nil),                  // 32: lianhu.custody.v1.Point
-	(*v11.Clock)(nil),                  // 33: lianhu.custody.v1.Clock
-	(*v12.ServiceVersion)(nil),         // 34: lianhu.access.v1.ServiceVersion
+	(*ResolveChildRequest)(nil),        // 2: lianhu.registry.v1.ResolveChildRequest
+	(*ResolveChildResponse)(nil),       // 3: lianhu.registry.v1.ResolveChildResponse
+	(*FindChildRequest)(nil),           // 4: lianhu.registry.v1.FindChildRequest
+	(*FindChildResponse)(nil),          // 5: lianhu.registry.v1.FindChildResponse
+	(*ListChildrenRequest)(nil),        // 6: lianhu.registry.v1.ListChildrenRequest
+	(*ListChildrenResponse)(nil),       // 7: lianhu.registry.v1.ListChildrenResponse
+	(*GetBindingRequest)(nil),          // 8: lianhu.registry.v1.GetBindingRequest
+	(*GetBindingResponse)(nil),         // 9: lianhu.registry.v1.GetBindingResponse
+	(*ListGuardianshipsRequest)(nil),   // 10: lianhu.registry.v1.ListGuardianshipsRequest
+	(*ListGuardianshipsResponse)(nil),  // 11: lianhu.registry.v1.ListGuardianshipsResponse
+	(*ListCareAgreementsRequest)(nil),  // 12: lianhu.registry.v1.ListCareAgreementsRequest
+	(*ListCareAgreementsResponse)(nil), // 13: lianhu.registry.v1.ListCareAgreementsResponse
+	(*ListVisitsRequest)(nil),          // 14: lianhu.registry.v1.ListVisitsRequest
+	(*ListVisitsResponse)(nil),         // 15: lianhu.registry.v1.ListVisitsResponse
+	(*GetVisitPlanRequest)(nil),        // 16: lianhu.registry.v1.GetVisitPlanRequest
+	(*GetVisitPlanResponse)(nil),       // 17: lianhu.registry.v1.GetVisitPlanResponse
+	(*ListWorkRequest)(nil),            // 18: lianhu.registry.v1.ListWorkRequest
+	(*ListWorkResponse)(nil),           // 19: lianhu.registry.v1.ListWorkResponse
+	(*GetCustodyHistoryRequest)(nil),   // 20: lianhu.registry.v1.GetCustodyHistoryRequest
+	(*GetCustodyHistoryResponse)(nil),  // 21: lianhu.registry.v1.GetCustodyHistoryResponse
+	(*GetVersionRequest)(nil),          // 22: lianhu.registry.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),         // 23: lianhu.registry.v1.GetVersionResponse
+	(*Child)(nil),                      // 24: lianhu.registry.v1.Child
+	(v1.RiskColour)(0),                 // 25: lianhu.person.v1.RiskColour
+	(StatusCode)(0),                    // 26: lianhu.registry.v1.StatusCode
+	(*Binding)(nil),                    // 27: lianhu.registry.v1.Binding
+	(*Guardianship)(nil),               // 28: lianhu.registry.v1.Guardianship
+	(*CareAgreement)(nil),              // 29: lianhu.registry.v1.CareAgreement
+	(*Visit)(nil),                      // 30: lianhu.registry.v1.Visit
+	(*VisitPlan)(nil),                  // 31: lianhu.registry.v1.VisitPlan
+	(*v11.WorkFilter)(nil),             // 32: lianhu.custody.v1.WorkFilter
+	(*v11.WorkItem)(nil),               // 33: lianhu.custody.v1.WorkItem
+	(*v11.Point)(nil),                  // 34: lianhu.custody.v1.Point
+	(*v11.Clock)(nil),                  // 35: lianhu.custody.v1.Clock
+	(*v12.ServiceVersion)(nil),         // 36: lianhu.access.v1.ServiceVersion
 }
 var file_lianhu_registry_v1_registry_read_service_proto_depIdxs = []int32{
-	22, // 0: lianhu.registry.v1.GetChildResponse.child:type_name -> lianhu.registry.v1.Child
-	23, // 1: lianhu.registry.v1.ListChildrenRequest.colour:type_name -> lianhu.person.v1.RiskColour
-	24, // 2: lianhu.registry.v1.ListChildrenRequest.status:type_name -> lianhu.registry.v1.StatusCode
-	22, // 3: lianhu.registry.v1.ListChildrenResponse.children:type_name -> lianhu.registry.v1.Child
-	25, // 4: lianhu.registry.v1.GetBindingResponse.binding:type_name -> lianhu.registry.v1.Binding
-	26, // 5: lianhu.registry.v1.ListGuardianshipsResponse.guardianships:type_name -> lianhu.registry.v1.Guardianship
-	27, // 6: lianhu.registry.v1.ListCareAgreementsResponse.care_agreements:type_name -> lianhu.registry.v1.CareAgreement
-	28, // 7: lianhu.registry.v1.ListVisitsResponse.visits:type_name -> lianhu.registry.v1.Visit
-	29, // 8: lianhu.registry.v1.GetVisitPlanResponse.visit_plan:type_name -> lianhu.registry.v1.VisitPlan
-	30, // 9: lianhu.registry.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
-	31, // 10: lianhu.registry.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
-	32, // 11: lianhu.registry.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
-	33, // 12: lianhu.registry.v1.GetCustodyHistoryResponse.clocks:type_name -> lianhu.custody.v1.Clock
-	34, // 13: lianhu.registry.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
+	24, // 0: lianhu.registry.v1.GetChildResponse.child:type_name -> lianhu.registry.v1.Child
+	25, // 1: lianhu.registry.v1.ListChildrenRequest.colour:type_name -> lianhu.person.v1.RiskColour
+	26, // 2: lianhu.registry.v1.ListChildrenRequest.status:type_name -> lianhu.registry.v1.StatusCode
+	24, // 3: lianhu.registry.v1.ListChildrenResponse.children:type_name -> lianhu.registry.v1.Child
+	27, // 4: lianhu.registry.v1.GetBindingResponse.binding:type_name -> lianhu.registry.v1.Binding
+	28, // 5: lianhu.registry.v1.ListGuardianshipsResponse.guardianships:type_name -> lianhu.registry.v1.Guardianship
+	29, // 6: lianhu.registry.v1.ListCareAgreementsResponse.care_agreements:type_name -> lianhu.registry.v1.CareAgreement
+	30, // 7: lianhu.registry.v1.ListVisitsResponse.visits:type_name -> lianhu.registry.v1.Visit
+	31, // 8: lianhu.registry.v1.GetVisitPlanResponse.visit_plan:type_name -> lianhu.registry.v1.VisitPlan
+	32, // 9: lianhu.registry.v1.ListWorkRequest.filter:type_name -> lianhu.custody.v1.WorkFilter
+	33, // 10: lianhu.registry.v1.ListWorkResponse.items:type_name -> lianhu.custody.v1.WorkItem
+	34, // 11: lianhu.registry.v1.GetCustodyHistoryResponse.points:type_name -> lianhu.custody.v1.Point
+	35, // 12: lianhu.registry.v1.GetCustodyHistoryResponse.clocks:type_name -> lianhu.custody.v1.Clock
+	36, // 13: lianhu.registry.v1.GetVersionResponse.version:type_name -> lianhu.access.v1.ServiceVersion
 	0,  // 14: lianhu.registry.v1.RegistryReadService.GetChild:input_type -> lianhu.registry.v1.GetChildRequest
-	2,  // 15: lianhu.registry.v1.RegistryReadService.FindChild:input_type -> lianhu.registry.v1.FindChildRequest
-	4,  // 16: lianhu.registry.v1.RegistryReadService.ListChildren:input_type -> lianhu.registry.v1.ListChildrenRequest
-	6,  // 17: lianhu.registry.v1.RegistryReadService.GetBinding:input_type -> lianhu.registry.v1.GetBindingRequest
-	8,  // 18: lianhu.registry.v1.RegistryReadService.ListGuardianships:input_type -> lianhu.registry.v1.ListGuardianshipsRequest
-	10, // 19: lianhu.registry.v1.RegistryReadService.ListCareAgreements:input_type -> lianhu.registry.v1.ListCareAgreementsRequest
-	12, // 20: lianhu.registry.v1.RegistryReadService.ListVisits:input_type -> lianhu.registry.v1.ListVisitsRequest
-	14, // 21: lianhu.registry.v1.RegistryReadService.GetVisitPlan:input_type -> lianhu.registry.v1.GetVisitPlanRequest
-	16, // 22: lianhu.registry.v1.RegistryReadService.ListWork:input_type -> lianhu.registry.v1.ListWorkRequest
-	18, // 23: lianhu.registry.v1.RegistryReadService.GetCustodyHistory:input_type -> lianhu.registry.v1.GetCustodyHistoryRequest
-	20, // 24: lianhu.registry.v1.RegistryReadService.GetVersion:input_type -> lianhu.registry.v1.GetVersionRequest
-	1,  // 25: lianhu.registry.v1.RegistryReadService.GetChild:output_type -> lianhu.registry.v1.GetChildResponse
-	3,  // 26: lianhu.registry.v1.RegistryReadService.FindChild:output_type -> lianhu.registry.v1.FindChildResponse
-	5,  // 27: lianhu.registry.v1.RegistryReadService.ListChildren:output_type -> lianhu.registry.v1.ListChildrenResponse
-	7,  // 28: lianhu.registry.v1.RegistryReadService.GetBinding:output_type -> lianhu.registry.v1.GetBindingResponse
-	9,  // 29: lianhu.registry.v1.RegistryReadService.ListGuardianships:output_type -> lianhu.registry.v1.ListGuardianshipsResponse
-	11, // 30: lianhu.registry.v1.RegistryReadService.ListCareAgreements:output_type -> lianhu.registry.v1.ListCareAgreementsResponse
-	13, // 31: lianhu.registry.v1.RegistryReadService.ListVisits:output_type -> lianhu.registry.v1.ListVisitsResponse
-	15, // 32: lianhu.registry.v1.RegistryReadService.GetVisitPlan:output_type -> lianhu.registry.v1.GetVisitPlanResponse
-	17, // 33: lianhu.registry.v1.RegistryReadService.ListWork:output_type -> lianhu.registry.v1.ListWorkResponse
-	19, // 34: lianhu.registry.v1.RegistryReadService.GetCustodyHistory:output_type -> lianhu.registry.v1.GetCustodyHistoryResponse
-	21, // 35: lianhu.registry.v1.RegistryReadService.GetVersion:output_type -> lianhu.registry.v1.GetVersionResponse
-	25, // [25:36] is the sub-list for method output_type
-	14, // [14:25] is the sub-list for method input_type
+	4,  // 15: lianhu.registry.v1.RegistryReadService.FindChild:input_type -> lianhu.registry.v1.FindChildRequest
+	2,  // 16: lianhu.registry.v1.RegistryReadService.ResolveChild:input_type -> lianhu.registry.v1.ResolveChildRequest
+	6,  // 17: lianhu.registry.v1.RegistryReadService.ListChildren:input_type -> lianhu.registry.v1.ListChildrenRequest
+	8,  // 18: lianhu.registry.v1.RegistryReadService.GetBinding:input_type -> lianhu.registry.v1.GetBindingRequest
+	10, // 19: lianhu.registry.v1.RegistryReadService.ListGuardianships:input_type -> lianhu.registry.v1.ListGuardianshipsRequest
+	12, // 20: lianhu.registry.v1.RegistryReadService.ListCareAgreements:input_type -> lianhu.registry.v1.ListCareAgreementsRequest
+	14, // 21: lianhu.registry.v1.RegistryReadService.ListVisits:input_type -> lianhu.registry.v1.ListVisitsRequest
+	16, // 22: lianhu.registry.v1.RegistryReadService.GetVisitPlan:input_type -> lianhu.registry.v1.GetVisitPlanRequest
+	18, // 23: lianhu.registry.v1.RegistryReadService.ListWork:input_type -> lianhu.registry.v1.ListWorkRequest
+	20, // 24: lianhu.registry.v1.RegistryReadService.GetCustodyHistory:input_type -> lianhu.registry.v1.GetCustodyHistoryRequest
+	22, // 25: lianhu.registry.v1.RegistryReadService.GetVersion:input_type -> lianhu.registry.v1.GetVersionRequest
+	1,  // 26: lianhu.registry.v1.RegistryReadService.GetChild:output_type -> lianhu.registry.v1.GetChildResponse
+	5,  // 27: lianhu.registry.v1.RegistryReadService.FindChild:output_type -> lianhu.registry.v1.FindChildResponse
+	3,  // 28: lianhu.registry.v1.RegistryReadService.ResolveChild:output_type -> lianhu.registry.v1.ResolveChildResponse
+	7,  // 29: lianhu.registry.v1.RegistryReadService.ListChildren:output_type -> lianhu.registry.v1.ListChildrenResponse
+	9,  // 30: lianhu.registry.v1.RegistryReadService.GetBinding:output_type -> lianhu.registry.v1.GetBindingResponse
+	11, // 31: lianhu.registry.v1.RegistryReadService.ListGuardianships:output_type -> lianhu.registry.v1.ListGuardianshipsResponse
+	13, // 32: lianhu.registry.v1.RegistryReadService.ListCareAgreements:output_type -> lianhu.registry.v1.ListCareAgreementsResponse
+	15, // 33: lianhu.registry.v1.RegistryReadService.ListVisits:output_type -> lianhu.registry.v1.ListVisitsResponse
+	17, // 34: lianhu.registry.v1.RegistryReadService.GetVisitPlan:output_type -> lianhu.registry.v1.GetVisitPlanResponse
+	19, // 35: lianhu.registry.v1.RegistryReadService.ListWork:output_type -> lianhu.registry.v1.ListWorkResponse
+	21, // 36: lianhu.registry.v1.RegistryReadService.GetCustodyHistory:output_type -> lianhu.registry.v1.GetCustodyHistoryResponse
+	23, // 37: lianhu.registry.v1.RegistryReadService.GetVersion:output_type -> lianhu.registry.v1.GetVersionResponse
+	26, // [26:38] is the sub-list for method output_type
+	14, // [14:26] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1430,7 +1542,7 @@ func file_lianhu_registry_v1_registry_read_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_registry_v1_registry_read_service_proto_rawDesc), len(file_lianhu_registry_v1_registry_read_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	RegistryReadService_GetChild_FullMethodName           = "/lianhu.registry.v1.RegistryReadService/GetChild"
 	RegistryReadService_FindChild_FullMethodName          = "/lianhu.registry.v1.RegistryReadService/FindChild"
+	RegistryReadService_ResolveChild_FullMethodName       = "/lianhu.registry.v1.RegistryReadService/ResolveChild"
 	RegistryReadService_ListChildren_FullMethodName       = "/lianhu.registry.v1.RegistryReadService/ListChildren"
 	RegistryReadService_GetBinding_FullMethodName         = "/lianhu.registry.v1.RegistryReadService/GetBinding"
 	RegistryReadService_ListGuardianships_FullMethodName  = "/lianhu.registry.v1.RegistryReadService/ListGuardianships"
@@ -48,6 +49,10 @@ type RegistryReadServiceClient interface {
 	// far is found by police with a part in the matter. Every look is on record with its purpose, one that found nothing too. A POST, so that
 	// the number stays out of addresses and their logs. Errors: ID_NUMBER_INVALID, NOT_FOUND.
 	FindChild(ctx context.Context, in *FindChildRequest, opts ...grpc.CallOption) (*FindChildResponse, error)
+	// ResolveChild says under which id the ledger keeps a child now: a record that was made for a report is superseded when the report's child
+	// turns out to be another one of the ledger, and nothing else refers to it. No identity is answered. Callable by: the suite's services.
+	// Errors: NOT_FOUND.
+	ResolveChild(ctx context.Context, in *ResolveChildRequest, opts ...grpc.CallOption) (*ResolveChildResponse, error)
 	// ListChildren lists the records of a division, by id. Callable by: village, township, civil_affairs as territorial unit. Errors:
 	// DIVISION_UNKNOWN, PAGE_TOKEN_INVALID.
 	ListChildren(ctx context.Context, in *ListChildrenRequest, opts ...grpc.CallOption) (*ListChildrenResponse, error)
@@ -99,6 +104,16 @@ func (c *registryReadServiceClient) FindChild(ctx context.Context, in *FindChild
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FindChildResponse)
 	err := c.cc.Invoke(ctx, RegistryReadService_FindChild_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryReadServiceClient) ResolveChild(ctx context.Context, in *ResolveChildRequest, opts ...grpc.CallOption) (*ResolveChildResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolveChildResponse)
+	err := c.cc.Invoke(ctx, RegistryReadService_ResolveChild_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -211,6 +226,10 @@ type RegistryReadServiceServer interface {
 	// far is found by police with a part in the matter. Every look is on record with its purpose, one that found nothing too. A POST, so that
 	// the number stays out of addresses and their logs. Errors: ID_NUMBER_INVALID, NOT_FOUND.
 	FindChild(context.Context, *FindChildRequest) (*FindChildResponse, error)
+	// ResolveChild says under which id the ledger keeps a child now: a record that was made for a report is superseded when the report's child
+	// turns out to be another one of the ledger, and nothing else refers to it. No identity is answered. Callable by: the suite's services.
+	// Errors: NOT_FOUND.
+	ResolveChild(context.Context, *ResolveChildRequest) (*ResolveChildResponse, error)
 	// ListChildren lists the records of a division, by id. Callable by: village, township, civil_affairs as territorial unit. Errors:
 	// DIVISION_UNKNOWN, PAGE_TOKEN_INVALID.
 	ListChildren(context.Context, *ListChildrenRequest) (*ListChildrenResponse, error)
@@ -253,6 +272,9 @@ func (UnimplementedRegistryReadServiceServer) GetChild(context.Context, *GetChil
 }
 func (UnimplementedRegistryReadServiceServer) FindChild(context.Context, *FindChildRequest) (*FindChildResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindChild not implemented")
+}
+func (UnimplementedRegistryReadServiceServer) ResolveChild(context.Context, *ResolveChildRequest) (*ResolveChildResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolveChild not implemented")
 }
 func (UnimplementedRegistryReadServiceServer) ListChildren(context.Context, *ListChildrenRequest) (*ListChildrenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListChildren not implemented")
@@ -334,6 +356,24 @@ func _RegistryReadService_FindChild_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RegistryReadServiceServer).FindChild(ctx, req.(*FindChildRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryReadService_ResolveChild_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolveChildRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryReadServiceServer).ResolveChild(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryReadService_ResolveChild_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryReadServiceServer).ResolveChild(ctx, req.(*ResolveChildRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -514,6 +554,10 @@ var RegistryReadService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "FindChild",
 			Handler:    _RegistryReadService_FindChild_Handler,
+		},
+		{
+			MethodName: "ResolveChild",
+			Handler:    _RegistryReadService_ResolveChild_Handler,
 		},
 		{
 			MethodName: "ListChildren",

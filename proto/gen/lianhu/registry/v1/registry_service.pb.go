@@ -1185,6 +1185,152 @@ func (x *RecordVisitResponse) GetVisitId() string {
 	return ""
 }
 
+// EndVisitPlanRequest names the child and says why.
+type EndVisitPlanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has seen; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the child.
+	ChildId string `protobuf:"bytes,4,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
+	// Why.
+	Grounds PlanEnding_Grounds `protobuf:"varint,5,opt,name=grounds,proto3,enum=lianhu.registry.v1.PlanEnding_Grounds" json:"grounds,omitempty"`
+	// In the officer's own words, at most 500 characters; needed when the grounds are OTHER.
+	Note          string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndVisitPlanRequest) Reset() {
+	*x = EndVisitPlanRequest{}
+	mi := &file_lianhu_registry_v1_registry_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndVisitPlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndVisitPlanRequest) ProtoMessage() {}
+
+func (x *EndVisitPlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_registry_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndVisitPlanRequest.ProtoReflect.Descriptor instead.
+func (*EndVisitPlanRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_registry_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *EndVisitPlanRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *EndVisitPlanRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *EndVisitPlanRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *EndVisitPlanRequest) GetChildId() string {
+	if x != nil {
+		return x.ChildId
+	}
+	return ""
+}
+
+func (x *EndVisitPlanRequest) GetGrounds() PlanEnding_Grounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return PlanEnding_GROUNDS_UNSPECIFIED
+}
+
+func (x *EndVisitPlanRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// EndVisitPlanResponse says where it stands.
+type EndVisitPlanResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the plan stands now; absent when only checked.
+	Standing *v11.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the plan.
+	State         VisitPlan_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.registry.v1.VisitPlan_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndVisitPlanResponse) Reset() {
+	*x = EndVisitPlanResponse{}
+	mi := &file_lianhu_registry_v1_registry_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndVisitPlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndVisitPlanResponse) ProtoMessage() {}
+
+func (x *EndVisitPlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_registry_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndVisitPlanResponse.ProtoReflect.Descriptor instead.
+func (*EndVisitPlanResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_registry_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *EndVisitPlanResponse) GetStanding() *v11.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *EndVisitPlanResponse) GetState() VisitPlan_State {
+	if x != nil {
+		return x.State
+	}
+	return VisitPlan_STATE_UNSPECIFIED
+}
+
 var File_lianhu_registry_v1_registry_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_registry_service_proto_rawDesc = "" +
@@ -1294,8 +1440,18 @@ const file_lianhu_registry_v1_registry_service_proto_rawDesc = "" +
 	"\x13RecordVisitResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.registry.v1.VisitPlan.StateB\x04\xf0\xd2%\x02R\x05state\x12\x1f\n" +
-	"\bvisit_id\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\avisitId2\xe8\n" +
+	"\bvisit_id\x18\x03 \x01(\tB\x04\xf0\xd2%\x02R\avisitId\"\xaf\x02\n" +
+	"\x13EndVisitPlanRequest\x12.\n" +
 	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x12'\n" +
+	"\bchild_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\achildId\x12Q\n" +
+	"\agrounds\x18\x05 \x01(\x0e2&.lianhu.registry.v1.PlanEnding.GroundsB\x0f\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01\xf0\xd2%\x02R\agrounds\x12 \n" +
+	"\x04note\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x04R\x04note\"\x96\x01\n" +
+	"\x14EndVisitPlanResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.registry.v1.VisitPlan.StateB\x04\xf0\xd2%\x02R\x05state2\xa2\f\n" +
 	"\x0fRegistryService\x12\xaa\x01\n" +
 	"\rRegisterChild\x12(.lianhu.registry.v1.RegisterChildRequest\x1a).lianhu.registry.v1.RegisterChildResponse\"D\xea\xd2% \n" +
 	"\x0echild.register\x12\x0echild.division\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/registry/children\x12\xa7\x01\n" +
@@ -1310,7 +1466,9 @@ const file_lianhu_registry_v1_registry_service_proto_rawDesc = "" +
 	"\x10EndCareAgreement\x12+.lianhu.registry.v1.EndCareAgreementRequest\x1a,.lianhu.registry.v1.EndCareAgreementResponse\"k\xea\xd2%)\n" +
 	"\x14child.care_agreement\x1a\x11care_agreement_id\x82\xd3\xe4\x93\x028:\x01*\"3/v1/registry/careAgreements/{care_agreement_id}:end\x12\xad\x01\n" +
 	"\vRecordVisit\x12&.lianhu.registry.v1.RecordVisitRequest\x1a'.lianhu.registry.v1.RecordVisitResponse\"M\xea\xd2%\x17\n" +
-	"\vchild.visit\x1a\bchild_id\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/registry/children/{child_id}/visitsBq\n" +
+	"\vchild.visit\x1a\bchild_id\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/registry/children/{child_id}/visits\x12\xb7\x01\n" +
+	"\fEndVisitPlan\x12'.lianhu.registry.v1.EndVisitPlanRequest\x1a(.lianhu.registry.v1.EndVisitPlanResponse\"T\xea\xd2%\x17\n" +
+	"\vchild.visit\x1a\bchild_id\x82\xd3\xe4\x93\x023:\x01*\"./v1/registry/children/{child_id}/visitPlan:endBq\n" +
 	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
@@ -1325,7 +1483,7 @@ func file_lianhu_registry_v1_registry_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_registry_v1_registry_service_proto_rawDescData
 }
 
-var file_lianhu_registry_v1_registry_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_lianhu_registry_v1_registry_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_lianhu_registry_v1_registry_service_proto_goTypes = []any{
 	(*RegisterChildRequest)(nil),        // 0: lianhu.registry.v1.RegisterChildRequest
 	(*RegisterChildResponse)(nil),       // 1: lianhu.registry.v1.RegisterChildResponse
@@ -1341,49 +1499,57 @@ var file_lianhu_registry_v1_registry_service_proto_goTypes = []any{
 	(*EndCareAgreementResponse)(nil),    // 11: lianhu.registry.v1.EndCareAgreementResponse
 	(*RecordVisitRequest)(nil),          // 12: lianhu.registry.v1.RecordVisitRequest
 	(*RecordVisitResponse)(nil),         // 13: lianhu.registry.v1.RecordVisitResponse
-	(*Child)(nil),                       // 14: lianhu.registry.v1.Child
-	(*fieldmaskpb.FieldMask)(nil),       // 15: google.protobuf.FieldMask
-	(Guardianship_Slot)(0),              // 16: lianhu.registry.v1.Guardianship.Slot
-	(*v1.Person)(nil),                   // 17: lianhu.person.v1.Person
-	(CarerBar)(0),                       // 18: lianhu.registry.v1.CarerBar
-	(*timestamppb.Timestamp)(nil),       // 19: google.protobuf.Timestamp
-	(Visit_Way)(0),                      // 20: lianhu.registry.v1.Visit.Way
-	(GuardianshipGrade)(0),              // 21: lianhu.registry.v1.GuardianshipGrade
-	(*v11.Standing)(nil),                // 22: lianhu.custody.v1.Standing
-	(VisitPlan_State)(0),                // 23: lianhu.registry.v1.VisitPlan.State
+	(*EndVisitPlanRequest)(nil),         // 14: lianhu.registry.v1.EndVisitPlanRequest
+	(*EndVisitPlanResponse)(nil),        // 15: lianhu.registry.v1.EndVisitPlanResponse
+	(*Child)(nil),                       // 16: lianhu.registry.v1.Child
+	(*fieldmaskpb.FieldMask)(nil),       // 17: google.protobuf.FieldMask
+	(Guardianship_Slot)(0),              // 18: lianhu.registry.v1.Guardianship.Slot
+	(*v1.Person)(nil),                   // 19: lianhu.person.v1.Person
+	(CarerBar)(0),                       // 20: lianhu.registry.v1.CarerBar
+	(*timestamppb.Timestamp)(nil),       // 21: google.protobuf.Timestamp
+	(Visit_Way)(0),                      // 22: lianhu.registry.v1.Visit.Way
+	(GuardianshipGrade)(0),              // 23: lianhu.registry.v1.GuardianshipGrade
+	(*v11.Standing)(nil),                // 24: lianhu.custody.v1.Standing
+	(VisitPlan_State)(0),                // 25: lianhu.registry.v1.VisitPlan.State
+	(PlanEnding_Grounds)(0),             // 26: lianhu.registry.v1.PlanEnding.Grounds
 }
 var file_lianhu_registry_v1_registry_service_proto_depIdxs = []int32{
-	14, // 0: lianhu.registry.v1.RegisterChildRequest.child:type_name -> lianhu.registry.v1.Child
-	14, // 1: lianhu.registry.v1.UpdateChildRequest.child:type_name -> lianhu.registry.v1.Child
-	15, // 2: lianhu.registry.v1.UpdateChildRequest.update_mask:type_name -> google.protobuf.FieldMask
-	16, // 3: lianhu.registry.v1.RecordGuardianshipRequest.slot:type_name -> lianhu.registry.v1.Guardianship.Slot
-	17, // 4: lianhu.registry.v1.RecordGuardianshipRequest.guardian:type_name -> lianhu.person.v1.Person
-	17, // 5: lianhu.registry.v1.RecordCareAgreementRequest.carer:type_name -> lianhu.person.v1.Person
-	18, // 6: lianhu.registry.v1.RecordCareAgreementRequest.carer_bars:type_name -> lianhu.registry.v1.CarerBar
-	19, // 7: lianhu.registry.v1.RecordVisitRequest.visit_time:type_name -> google.protobuf.Timestamp
-	20, // 8: lianhu.registry.v1.RecordVisitRequest.way:type_name -> lianhu.registry.v1.Visit.Way
-	21, // 9: lianhu.registry.v1.RecordVisitRequest.guardianship_grade:type_name -> lianhu.registry.v1.GuardianshipGrade
-	22, // 10: lianhu.registry.v1.RecordVisitResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 11: lianhu.registry.v1.RecordVisitResponse.state:type_name -> lianhu.registry.v1.VisitPlan.State
-	0,  // 12: lianhu.registry.v1.RegistryService.RegisterChild:input_type -> lianhu.registry.v1.RegisterChildRequest
-	2,  // 13: lianhu.registry.v1.RegistryService.UpdateChild:input_type -> lianhu.registry.v1.UpdateChildRequest
-	4,  // 14: lianhu.registry.v1.RegistryService.RecordGuardianship:input_type -> lianhu.registry.v1.RecordGuardianshipRequest
-	6,  // 15: lianhu.registry.v1.RegistryService.EndGuardianship:input_type -> lianhu.registry.v1.EndGuardianshipRequest
-	8,  // 16: lianhu.registry.v1.RegistryService.RecordCareAgreement:input_type -> lianhu.registry.v1.RecordCareAgreementRequest
-	10, // 17: lianhu.registry.v1.RegistryService.EndCareAgreement:input_type -> lianhu.registry.v1.EndCareAgreementRequest
-	12, // 18: lianhu.registry.v1.RegistryService.RecordVisit:input_type -> lianhu.registry.v1.RecordVisitRequest
-	1,  // 19: lianhu.registry.v1.RegistryService.RegisterChild:output_type -> lianhu.registry.v1.RegisterChildResponse
-	3,  // 20: lianhu.registry.v1.RegistryService.UpdateChild:output_type -> lianhu.registry.v1.UpdateChildResponse
-	5,  // 21: lianhu.registry.v1.RegistryService.RecordGuardianship:output_type -> lianhu.registry.v1.RecordGuardianshipResponse
-	7,  // 22: lianhu.registry.v1.RegistryService.EndGuardianship:output_type -> lianhu.registry.v1.EndGuardianshipResponse
-	9,  // 23: lianhu.registry.v1.RegistryService.RecordCareAgreement:output_type -> lianhu.registry.v1.RecordCareAgreementResponse
-	11, // 24: lianhu.registry.v1.RegistryService.EndCareAgreement:output_type -> lianhu.registry.v1.EndCareAgreementResponse
-	13, // 25: lianhu.registry.v1.RegistryService.RecordVisit:output_type -> lianhu.registry.v1.RecordVisitResponse
-	19, // [19:26] is the sub-list for method output_type
-	12, // [12:19] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	16, // 0: lianhu.registry.v1.RegisterChildRequest.child:type_name -> lianhu.registry.v1.Child
+	16, // 1: lianhu.registry.v1.UpdateChildRequest.child:type_name -> lianhu.registry.v1.Child
+	17, // 2: lianhu.registry.v1.UpdateChildRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 3: lianhu.registry.v1.RecordGuardianshipRequest.slot:type_name -> lianhu.registry.v1.Guardianship.Slot
+	19, // 4: lianhu.registry.v1.RecordGuardianshipRequest.guardian:type_name -> lianhu.person.v1.Person
+	19, // 5: lianhu.registry.v1.RecordCareAgreementRequest.carer:type_name -> lianhu.person.v1.Person
+	20, // 6: lianhu.registry.v1.RecordCareAgreementRequest.carer_bars:type_name -> lianhu.registry.v1.CarerBar
+	21, // 7: lianhu.registry.v1.RecordVisitRequest.visit_time:type_name -> google.protobuf.Timestamp
+	22, // 8: lianhu.registry.v1.RecordVisitRequest.way:type_name -> lianhu.registry.v1.Visit.Way
+	23, // 9: lianhu.registry.v1.RecordVisitRequest.guardianship_grade:type_name -> lianhu.registry.v1.GuardianshipGrade
+	24, // 10: lianhu.registry.v1.RecordVisitResponse.standing:type_name -> lianhu.custody.v1.Standing
+	25, // 11: lianhu.registry.v1.RecordVisitResponse.state:type_name -> lianhu.registry.v1.VisitPlan.State
+	26, // 12: lianhu.registry.v1.EndVisitPlanRequest.grounds:type_name -> lianhu.registry.v1.PlanEnding.Grounds
+	24, // 13: lianhu.registry.v1.EndVisitPlanResponse.standing:type_name -> lianhu.custody.v1.Standing
+	25, // 14: lianhu.registry.v1.EndVisitPlanResponse.state:type_name -> lianhu.registry.v1.VisitPlan.State
+	0,  // 15: lianhu.registry.v1.RegistryService.RegisterChild:input_type -> lianhu.registry.v1.RegisterChildRequest
+	2,  // 16: lianhu.registry.v1.RegistryService.UpdateChild:input_type -> lianhu.registry.v1.UpdateChildRequest
+	4,  // 17: lianhu.registry.v1.RegistryService.RecordGuardianship:input_type -> lianhu.registry.v1.RecordGuardianshipRequest
+	6,  // 18: lianhu.registry.v1.RegistryService.EndGuardianship:input_type -> lianhu.registry.v1.EndGuardianshipRequest
+	8,  // 19: lianhu.registry.v1.RegistryService.RecordCareAgreement:input_type -> lianhu.registry.v1.RecordCareAgreementRequest
+	10, // 20: lianhu.registry.v1.RegistryService.EndCareAgreement:input_type -> lianhu.registry.v1.EndCareAgreementRequest
+	12, // 21: lianhu.registry.v1.RegistryService.RecordVisit:input_type -> lianhu.registry.v1.RecordVisitRequest
+	14, // 22: lianhu.registry.v1.RegistryService.EndVisitPlan:input_type -> lianhu.registry.v1.EndVisitPlanRequest
+	1,  // 23: lianhu.registry.v1.RegistryService.RegisterChild:output_type -> lianhu.registry.v1.RegisterChildResponse
+	3,  // 24: lianhu.registry.v1.RegistryService.UpdateChild:output_type -> lianhu.registry.v1.UpdateChildResponse
+	5,  // 25: lianhu.registry.v1.RegistryService.RecordGuardianship:output_type -> lianhu.registry.v1.RecordGuardianshipResponse
+	7,  // 26: lianhu.registry.v1.RegistryService.EndGuardianship:output_type -> lianhu.registry.v1.EndGuardianshipResponse
+	9,  // 27: lianhu.registry.v1.RegistryService.RecordCareAgreement:output_type -> lianhu.registry.v1.RecordCareAgreementResponse
+	11, // 28: lianhu.registry.v1.RegistryService.EndCareAgreement:output_type -> lianhu.registry.v1.EndCareAgreementResponse
+	13, // 29: lianhu.registry.v1.RegistryService.RecordVisit:output_type -> lianhu.registry.v1.RecordVisitResponse
+	15, // 30: lianhu.registry.v1.RegistryService.EndVisitPlan:output_type -> lianhu.registry.v1.EndVisitPlanResponse
+	23, // [23:31] is the sub-list for method output_type
+	15, // [15:23] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_registry_v1_registry_service_proto_init() }
@@ -1401,7 +1567,7 @@ func file_lianhu_registry_v1_registry_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_registry_v1_registry_service_proto_rawDesc), len(file_lianhu_registry_v1_registry_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

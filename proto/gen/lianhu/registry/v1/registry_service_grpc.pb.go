@@ -26,6 +26,7 @@ const (
 	RegistryService_RecordCareAgreement_FullMethodName = "/lianhu.registry.v1.RegistryService/RecordCareAgreement"
 	RegistryService_EndCareAgreement_FullMethodName    = "/lianhu.registry.v1.RegistryService/EndCareAgreement"
 	RegistryService_RecordVisit_FullMethodName         = "/lianhu.registry.v1.RegistryService/RecordVisit"
+	RegistryService_EndVisitPlan_FullMethodName        = "/lianhu.registry.v1.RegistryService/EndVisitPlan"
 )
 
 // RegistryServiceClient is the client API for RegistryService service.
@@ -35,7 +36,8 @@ const (
 // RegistryService changes the ledger, guardianship, entrusted care and visits.
 type RegistryServiceClient interface {
 	// RegisterChild makes a ledger record (建档, policy R7.6). Callable by: village, township; for children residing in their division.
-	// Custody and clocks: none; a visit plan begins with the first assessment. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED,
+	// Custody: the village committee of residence, or the
+	// township where only that is known, holds the child's visit plan. Clock: visit.green, until an assessment gives another colour. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED,
 	// BIRTH_DATE_INVALID, NOT_A_MINOR, CHILD_EXISTS, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED, NOT_FOUND.
 	RegisterChild(ctx context.Context, in *RegisterChildRequest, opts ...grpc.CallOption) (*RegisterChildResponse, error)
 	// UpdateChild changes the named fields and derives the statuses anew. Callable by: village, township; territorial. Custody and
@@ -53,10 +55,13 @@ type RegistryServiceClient interface {
 	// EndCareAgreement ends entrusted care before its last day. Callable by: village, township; territorial. Custody and clocks: none.
 	// Errors: INTERVAL_ENDED, NOT_FOUND, ETAG_MISMATCH.
 	EndCareAgreement(ctx context.Context, in *EndCareAgreementRequest, opts ...grpc.CallOption) (*EndCareAgreementResponse, error)
-	// RecordVisit records a visit and sets the next one by colour (走访, policy R7.5). Callable by: village, township; territorial. Custody: the
+	// RecordVisit records a visit and sets the next one by colour (走访, policy R7.5). Callable by: village, township, civil_affairs; territorial. Custody: the
 	// village committee of residence holds the visit plan, again if it had gone up. Clock: visit.red, visit.yellow, visit.blue or
 	// visit.green; a remote visit leaves the deadline as it is. Errors: VISIT_PLAN_MISSING, TIME_IN_FUTURE, NOT_FOUND.
 	RecordVisit(ctx context.Context, in *RecordVisitRequest, opts ...grpc.CallOption) (*RecordVisitResponse, error)
+	// EndVisitPlan ends the visits to a child (终止随访). A later assessment begins them anew. Callable by: village, township, civil_affairs;
+	// territorial; an officer. Custody and clock: closed. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	EndVisitPlan(ctx context.Context, in *EndVisitPlanRequest, opts ...grpc.CallOption) (*EndVisitPlanResponse, error)
 }
 
 type registryServiceClient struct {
@@ -137,6 +142,16 @@ func (c *registryServiceClient) RecordVisit(ctx context.Context, in *RecordVisit
 	return out, nil
 }
 
+func (c *registryServiceClient) EndVisitPlan(ctx context.Context, in *EndVisitPlanRequest, opts ...grpc.CallOption) (*EndVisitPlanResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndVisitPlanResponse)
+	err := c.cc.Invoke(ctx, RegistryService_EndVisitPlan_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegistryServiceServer is the server API for RegistryService service.
 // All implementations must embed UnimplementedRegistryServiceServer
 // for forward compatibility.
@@ -144,7 +159,8 @@ func (c *registryServiceClient) RecordVisit(ctx context.Context, in *RecordVisit
 // RegistryService changes the ledger, guardianship, entrusted care and visits.
 type RegistryServiceServer interface {
 	// RegisterChild makes a ledger record (建档, policy R7.6). Callable by: village, township; for children residing in their division.
-	// Custody and clocks: none; a visit plan begins with the first assessment. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED,
+	// Custody: the village committee of residence, or the
+	// township where only that is known, holds the child's visit plan. Clock: visit.green, until an assessment gives another colour. Errors: ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED,
 	// BIRTH_DATE_INVALID, NOT_A_MINOR, CHILD_EXISTS, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED, NOT_FOUND.
 	RegisterChild(context.Context, *RegisterChildRequest) (*RegisterChildResponse, error)
 	// UpdateChild changes the named fields and derives the statuses anew. Callable by: village, township; territorial. Custody and
@@ -162,10 +178,13 @@ type RegistryServiceServer interface {
 	// EndCareAgreement ends entrusted care before its last day. Callable by: village, township; territorial. Custody and clocks: none.
 	// Errors: INTERVAL_ENDED, NOT_FOUND, ETAG_MISMATCH.
 	EndCareAgreement(context.Context, *EndCareAgreementRequest) (*EndCareAgreementResponse, error)
-	// RecordVisit records a visit and sets the next one by colour (走访, policy R7.5). Callable by: village, township; territorial. Custody: the
+	// RecordVisit records a visit and sets the next one by colour (走访, policy R7.5). Callable by: village, township, civil_affairs; territorial. Custody: the
 	// village committee of residence holds the visit plan, again if it had gone up. Clock: visit.red, visit.yellow, visit.blue or
 	// visit.green; a remote visit leaves the deadline as it is. Errors: VISIT_PLAN_MISSING, TIME_IN_FUTURE, NOT_FOUND.
 	RecordVisit(context.Context, *RecordVisitRequest) (*RecordVisitResponse, error)
+	// EndVisitPlan ends the visits to a child (终止随访). A later assessment begins them anew. Callable by: village, township, civil_affairs;
+	// territorial; an officer. Custody and clock: closed. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	EndVisitPlan(context.Context, *EndVisitPlanRequest) (*EndVisitPlanResponse, error)
 	mustEmbedUnimplementedRegistryServiceServer()
 }
 
@@ -196,6 +215,9 @@ func (UnimplementedRegistryServiceServer) EndCareAgreement(context.Context, *End
 }
 func (UnimplementedRegistryServiceServer) RecordVisit(context.Context, *RecordVisitRequest) (*RecordVisitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordVisit not implemented")
+}
+func (UnimplementedRegistryServiceServer) EndVisitPlan(context.Context, *EndVisitPlanRequest) (*EndVisitPlanResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndVisitPlan not implemented")
 }
 func (UnimplementedRegistryServiceServer) mustEmbedUnimplementedRegistryServiceServer() {}
 func (UnimplementedRegistryServiceServer) testEmbeddedByValue()                         {}
@@ -344,6 +366,24 @@ func _RegistryService_RecordVisit_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegistryService_EndVisitPlan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndVisitPlanRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).EndVisitPlan(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_EndVisitPlan_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).EndVisitPlan(ctx, req.(*EndVisitPlanRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RegistryService_ServiceDesc is the grpc.ServiceDesc for RegistryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -378,6 +418,10 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RecordVisit",
 			Handler:    _RegistryService_RecordVisit_Handler,
+		},
+		{
+			MethodName: "EndVisitPlan",
+			Handler:    _RegistryService_EndVisitPlan_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -78,6 +78,71 @@ func (VisitPlan_State) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_registry_v1_visit_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// Why.
+type PlanEnding_Grounds int32
+
+const (
+	// Not set.
+	PlanEnding_GROUNDS_UNSPECIFIED PlanEnding_Grounds = 0
+	// The child has come of age (年满十八周岁).
+	PlanEnding_GROUNDS_CAME_OF_AGE PlanEnding_Grounds = 1
+	// The child has died (死亡).
+	PlanEnding_GROUNDS_DIED PlanEnding_Grounds = 2
+	// The child has moved to where somebody else is responsible (迁出).
+	PlanEnding_GROUNDS_MOVED_AWAY PlanEnding_Grounds = 3
+	// The record is not a child's of this place, or a second one of the same child (信息有误).
+	PlanEnding_GROUNDS_MISTAKE PlanEnding_Grounds = 4
+	// Something else; the note says what (其他).
+	PlanEnding_GROUNDS_OTHER PlanEnding_Grounds = 5
+)
+
+// Enum value maps for PlanEnding_Grounds.
+var (
+	PlanEnding_Grounds_name = map[int32]string{
+		0: "GROUNDS_UNSPECIFIED",
+		1: "GROUNDS_CAME_OF_AGE",
+		2: "GROUNDS_DIED",
+		3: "GROUNDS_MOVED_AWAY",
+		4: "GROUNDS_MISTAKE",
+		5: "GROUNDS_OTHER",
+	}
+	PlanEnding_Grounds_value = map[string]int32{
+		"GROUNDS_UNSPECIFIED": 0,
+		"GROUNDS_CAME_OF_AGE": 1,
+		"GROUNDS_DIED":        2,
+		"GROUNDS_MOVED_AWAY":  3,
+		"GROUNDS_MISTAKE":     4,
+		"GROUNDS_OTHER":       5,
+	}
+)
+
+func (x PlanEnding_Grounds) Enum() *PlanEnding_Grounds {
+	p := new(PlanEnding_Grounds)
+	*p = x
+	return p
+}
+
+func (x PlanEnding_Grounds) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PlanEnding_Grounds) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_registry_v1_visit_proto_enumTypes[1].Descriptor()
+}
+
+func (PlanEnding_Grounds) Type() protoreflect.EnumType {
+	return &file_lianhu_registry_v1_visit_proto_enumTypes[1]
+}
+
+func (x PlanEnding_Grounds) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PlanEnding_Grounds.Descriptor instead.
+func (PlanEnding_Grounds) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_visit_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // Way of the visit.
 type Visit_Way int32
 
@@ -119,11 +184,11 @@ func (x Visit_Way) String() string {
 }
 
 func (Visit_Way) Descriptor() protoreflect.EnumDescriptor {
-	return file_lianhu_registry_v1_visit_proto_enumTypes[1].Descriptor()
+	return file_lianhu_registry_v1_visit_proto_enumTypes[2].Descriptor()
 }
 
 func (Visit_Way) Type() protoreflect.EnumType {
-	return &file_lianhu_registry_v1_visit_proto_enumTypes[1]
+	return &file_lianhu_registry_v1_visit_proto_enumTypes[2]
 }
 
 func (x Visit_Way) Number() protoreflect.EnumNumber {
@@ -132,7 +197,7 @@ func (x Visit_Way) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Visit_Way.Descriptor instead.
 func (Visit_Way) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_visit_proto_rawDescGZIP(), []int{1, 0}
+	return file_lianhu_registry_v1_visit_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // VisitPlan says when a child is visited next; one per child (随访计划, policy R7.5). The child director's committee holds it.
@@ -160,7 +225,9 @@ type VisitPlan struct {
 	VisitCount int32 `protobuf:"varint,13,opt,name=visit_count,json=visitCount,proto3" json:"visit_count,omitempty"`
 	// Id of the assessment that set the colour last; empty for a caller without a part in the matter. The plan itself is the ledger's and
 	// names no matter.
-	AssessmentId  string `protobuf:"bytes,14,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	AssessmentId string `protobuf:"bytes,14,opt,name=assessment_id,json=assessmentId,proto3" json:"assessment_id,omitempty"`
+	// Who ended it and why; absent while DUE.
+	Ending        *PlanEnding `protobuf:"bytes,15,opt,name=ending,proto3" json:"ending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,6 +339,95 @@ func (x *VisitPlan) GetAssessmentId() string {
 	return ""
 }
 
+func (x *VisitPlan) GetEnding() *PlanEnding {
+	if x != nil {
+		return x.Ending
+	}
+	return nil
+}
+
+// PlanEnding says why a child is no longer visited.
+type PlanEnding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unit that ended it.
+	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who ended it.
+	Officer string `protobuf:"bytes,2,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Why.
+	Grounds PlanEnding_Grounds `protobuf:"varint,4,opt,name=grounds,proto3,enum=lianhu.registry.v1.PlanEnding_Grounds" json:"grounds,omitempty"`
+	// In the officer's own words, at most 500 characters.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanEnding) Reset() {
+	*x = PlanEnding{}
+	mi := &file_lianhu_registry_v1_visit_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanEnding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanEnding) ProtoMessage() {}
+
+func (x *PlanEnding) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_registry_v1_visit_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanEnding.ProtoReflect.Descriptor instead.
+func (*PlanEnding) Descriptor() ([]byte, []int) {
+	return file_lianhu_registry_v1_visit_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PlanEnding) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *PlanEnding) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *PlanEnding) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *PlanEnding) GetGrounds() PlanEnding_Grounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return PlanEnding_GROUNDS_UNSPECIFIED
+}
+
+func (x *PlanEnding) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 // Visit is one visit; it is never changed (走访记录, policy R7.4).
 type Visit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -305,7 +461,7 @@ type Visit struct {
 
 func (x *Visit) Reset() {
 	*x = Visit{}
-	mi := &file_lianhu_registry_v1_visit_proto_msgTypes[1]
+	mi := &file_lianhu_registry_v1_visit_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +473,7 @@ func (x *Visit) String() string {
 func (*Visit) ProtoMessage() {}
 
 func (x *Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_registry_v1_visit_proto_msgTypes[1]
+	mi := &file_lianhu_registry_v1_visit_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +486,7 @@ func (x *Visit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Visit.ProtoReflect.Descriptor instead.
 func (*Visit) Descriptor() ([]byte, []int) {
-	return file_lianhu_registry_v1_visit_proto_rawDescGZIP(), []int{1}
+	return file_lianhu_registry_v1_visit_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Visit) GetId() string {
@@ -421,7 +577,7 @@ var File_lianhu_registry_v1_visit_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_visit_proto_rawDesc = "" +
 	"\n" +
-	"\x1elianhu/registry/v1/visit.proto\x12\x12lianhu.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a\x1elianhu/registry/v1/child.proto\"\x8c\x05\n" +
+	"\x1elianhu/registry/v1/visit.proto\x12\x12lianhu.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\x1dlianhu/person/v1/person.proto\x1a\x1elianhu/registry/v1/child.proto\"\xca\x05\n" +
 	"\tVisitPlan\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.registry.v1.VisitPlan.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -437,11 +593,26 @@ const file_lianhu_registry_v1_visit_proto_rawDesc = "" +
 	"\x0flast_visit_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\rlastVisitTime\x12%\n" +
 	"\vvisit_count\x18\r \x01(\x05B\x04\xf0\xd2%\x02R\n" +
 	"visitCount\x12)\n" +
-	"\rassessment_id\x18\x0e \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\">\n" +
+	"\rassessment_id\x18\x0e \x01(\tB\x04\xf0\xd2%\x02R\fassessmentId\x12<\n" +
+	"\x06ending\x18\x0f \x01(\v2\x1e.lianhu.registry.v1.PlanEndingB\x04\xf0\xd2%\x02R\x06ending\">\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tSTATE_DUE\x10\x01\x12\x0f\n" +
-	"\vSTATE_ENDED\x10\x02\"\xe5\x04\n" +
+	"\vSTATE_ENDED\x10\x02\"\xf5\x02\n" +
+	"\n" +
+	"PlanEnding\x12\x18\n" +
+	"\x04unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12;\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\x12F\n" +
+	"\agrounds\x18\x04 \x01(\x0e2&.lianhu.registry.v1.PlanEnding.GroundsB\x04\xf0\xd2%\x02R\agrounds\x12\x18\n" +
+	"\x04note\x18\x05 \x01(\tB\x04\xf0\xd2%\x04R\x04note\"\x8d\x01\n" +
+	"\aGrounds\x12\x17\n" +
+	"\x13GROUNDS_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13GROUNDS_CAME_OF_AGE\x10\x01\x12\x10\n" +
+	"\fGROUNDS_DIED\x10\x02\x12\x16\n" +
+	"\x12GROUNDS_MOVED_AWAY\x10\x03\x12\x13\n" +
+	"\x0fGROUNDS_MISTAKE\x10\x04\x12\x11\n" +
+	"\rGROUNDS_OTHER\x10\x05\"\xe5\x04\n" +
 	"\x05Visit\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x02id\x12!\n" +
 	"\tmatter_id\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\bmatterId\x12\x1f\n" +
@@ -480,34 +651,39 @@ func file_lianhu_registry_v1_visit_proto_rawDescGZIP() []byte {
 	return file_lianhu_registry_v1_visit_proto_rawDescData
 }
 
-var file_lianhu_registry_v1_visit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_lianhu_registry_v1_visit_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_lianhu_registry_v1_visit_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_lianhu_registry_v1_visit_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_lianhu_registry_v1_visit_proto_goTypes = []any{
 	(VisitPlan_State)(0),          // 0: lianhu.registry.v1.VisitPlan.State
-	(Visit_Way)(0),                // 1: lianhu.registry.v1.Visit.Way
-	(*VisitPlan)(nil),             // 2: lianhu.registry.v1.VisitPlan
-	(*Visit)(nil),                 // 3: lianhu.registry.v1.Visit
-	(*v1.Standing)(nil),           // 4: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(v11.RiskColour)(0),           // 6: lianhu.person.v1.RiskColour
-	(GuardianshipGrade)(0),        // 7: lianhu.registry.v1.GuardianshipGrade
+	(PlanEnding_Grounds)(0),       // 1: lianhu.registry.v1.PlanEnding.Grounds
+	(Visit_Way)(0),                // 2: lianhu.registry.v1.Visit.Way
+	(*VisitPlan)(nil),             // 3: lianhu.registry.v1.VisitPlan
+	(*PlanEnding)(nil),            // 4: lianhu.registry.v1.PlanEnding
+	(*Visit)(nil),                 // 5: lianhu.registry.v1.Visit
+	(*v1.Standing)(nil),           // 6: lianhu.custody.v1.Standing
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(v11.RiskColour)(0),           // 8: lianhu.person.v1.RiskColour
+	(GuardianshipGrade)(0),        // 9: lianhu.registry.v1.GuardianshipGrade
 }
 var file_lianhu_registry_v1_visit_proto_depIdxs = []int32{
-	4,  // 0: lianhu.registry.v1.VisitPlan.standing:type_name -> lianhu.custody.v1.Standing
+	6,  // 0: lianhu.registry.v1.VisitPlan.standing:type_name -> lianhu.custody.v1.Standing
 	0,  // 1: lianhu.registry.v1.VisitPlan.state:type_name -> lianhu.registry.v1.VisitPlan.State
-	5,  // 2: lianhu.registry.v1.VisitPlan.create_time:type_name -> google.protobuf.Timestamp
-	5,  // 3: lianhu.registry.v1.VisitPlan.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 4: lianhu.registry.v1.VisitPlan.colour:type_name -> lianhu.person.v1.RiskColour
-	5,  // 5: lianhu.registry.v1.VisitPlan.last_visit_time:type_name -> google.protobuf.Timestamp
-	5,  // 6: lianhu.registry.v1.Visit.visit_time:type_name -> google.protobuf.Timestamp
-	1,  // 7: lianhu.registry.v1.Visit.way:type_name -> lianhu.registry.v1.Visit.Way
-	7,  // 8: lianhu.registry.v1.Visit.guardianship_grade:type_name -> lianhu.registry.v1.GuardianshipGrade
-	5,  // 9: lianhu.registry.v1.Visit.record_time:type_name -> google.protobuf.Timestamp
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	7,  // 2: lianhu.registry.v1.VisitPlan.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 3: lianhu.registry.v1.VisitPlan.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 4: lianhu.registry.v1.VisitPlan.colour:type_name -> lianhu.person.v1.RiskColour
+	7,  // 5: lianhu.registry.v1.VisitPlan.last_visit_time:type_name -> google.protobuf.Timestamp
+	4,  // 6: lianhu.registry.v1.VisitPlan.ending:type_name -> lianhu.registry.v1.PlanEnding
+	7,  // 7: lianhu.registry.v1.PlanEnding.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 8: lianhu.registry.v1.PlanEnding.grounds:type_name -> lianhu.registry.v1.PlanEnding.Grounds
+	7,  // 9: lianhu.registry.v1.Visit.visit_time:type_name -> google.protobuf.Timestamp
+	2,  // 10: lianhu.registry.v1.Visit.way:type_name -> lianhu.registry.v1.Visit.Way
+	9,  // 11: lianhu.registry.v1.Visit.guardianship_grade:type_name -> lianhu.registry.v1.GuardianshipGrade
+	7,  // 12: lianhu.registry.v1.Visit.record_time:type_name -> google.protobuf.Timestamp
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_registry_v1_visit_proto_init() }
@@ -521,8 +697,8 @@ func file_lianhu_registry_v1_visit_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_registry_v1_visit_proto_rawDesc), len(file_lianhu_registry_v1_visit_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   2,
+			NumEnums:      3,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -146,6 +146,83 @@ func (ApplicantRelation) EnumDescriptor() ([]byte, []int) {
 	return file_lianhu_relief_v1_application_proto_rawDescGZIP(), []int{1}
 }
 
+// EndGrounds say why something was ended before it came to its own end.
+type EndGrounds int32
+
+const (
+	// Not set.
+	EndGrounds_END_GROUNDS_UNSPECIFIED EndGrounds = 0
+	// The applicant does not ask for it any more (申请人撤回).
+	EndGrounds_END_GROUNDS_APPLICANT_WITHDREW EndGrounds = 1
+	// The child, or who was to be paid, has died (死亡).
+	EndGrounds_END_GROUNDS_DIED EndGrounds = 2
+	// The child has moved to where somebody else is responsible (迁出).
+	EndGrounds_END_GROUNDS_MOVED_AWAY EndGrounds = 3
+	// The hardship is over or somebody else has met it (已无需要).
+	EndGrounds_END_GROUNDS_NOT_NEEDED EndGrounds = 4
+	// The same is on its way elsewhere (重复申请).
+	EndGrounds_END_GROUNDS_DUPLICATE EndGrounds = 5
+	// Something in it is wrong: beneficiary, amount, payee, a line of the batch (信息有误).
+	EndGrounds_END_GROUNDS_MISTAKE EndGrounds = 6
+	// The approver does not approve it (审批不予通过).
+	EndGrounds_END_GROUNDS_NOT_APPROVED EndGrounds = 7
+	// Something else; the note says what (其他).
+	EndGrounds_END_GROUNDS_OTHER EndGrounds = 8
+)
+
+// Enum value maps for EndGrounds.
+var (
+	EndGrounds_name = map[int32]string{
+		0: "END_GROUNDS_UNSPECIFIED",
+		1: "END_GROUNDS_APPLICANT_WITHDREW",
+		2: "END_GROUNDS_DIED",
+		3: "END_GROUNDS_MOVED_AWAY",
+		4: "END_GROUNDS_NOT_NEEDED",
+		5: "END_GROUNDS_DUPLICATE",
+		6: "END_GROUNDS_MISTAKE",
+		7: "END_GROUNDS_NOT_APPROVED",
+		8: "END_GROUNDS_OTHER",
+	}
+	EndGrounds_value = map[string]int32{
+		"END_GROUNDS_UNSPECIFIED":        0,
+		"END_GROUNDS_APPLICANT_WITHDREW": 1,
+		"END_GROUNDS_DIED":               2,
+		"END_GROUNDS_MOVED_AWAY":         3,
+		"END_GROUNDS_NOT_NEEDED":         4,
+		"END_GROUNDS_DUPLICATE":          5,
+		"END_GROUNDS_MISTAKE":            6,
+		"END_GROUNDS_NOT_APPROVED":       7,
+		"END_GROUNDS_OTHER":              8,
+	}
+)
+
+func (x EndGrounds) Enum() *EndGrounds {
+	p := new(EndGrounds)
+	*p = x
+	return p
+}
+
+func (x EndGrounds) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EndGrounds) Descriptor() protoreflect.EnumDescriptor {
+	return file_lianhu_relief_v1_application_proto_enumTypes[2].Descriptor()
+}
+
+func (EndGrounds) Type() protoreflect.EnumType {
+	return &file_lianhu_relief_v1_application_proto_enumTypes[2]
+}
+
+func (x EndGrounds) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EndGrounds.Descriptor instead.
+func (EndGrounds) EnumDescriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_application_proto_rawDescGZIP(), []int{2}
+}
+
 // Where a fact comes from.
 type Fact_Origin int32
 
@@ -187,11 +264,11 @@ func (x Fact_Origin) String() string {
 }
 
 func (Fact_Origin) Descriptor() protoreflect.EnumDescriptor {
-	return file_lianhu_relief_v1_application_proto_enumTypes[2].Descriptor()
+	return file_lianhu_relief_v1_application_proto_enumTypes[3].Descriptor()
 }
 
 func (Fact_Origin) Type() protoreflect.EnumType {
-	return &file_lianhu_relief_v1_application_proto_enumTypes[2]
+	return &file_lianhu_relief_v1_application_proto_enumTypes[3]
 }
 
 func (x Fact_Origin) Number() protoreflect.EnumNumber {
@@ -225,7 +302,7 @@ const (
 	Application_STATE_RUNNING Application_State = 7
 	// The entitlement has ended; closed (已终止).
 	Application_STATE_ENDED Application_State = 8
-	// Taken back by the applicant; closed (已撤回).
+	// Taken back by whom handed it in, or ended by its holder, before money reached the payee; closed (已撤回).
 	Application_STATE_WITHDRAWN Application_State = 9
 )
 
@@ -268,11 +345,11 @@ func (x Application_State) String() string {
 }
 
 func (Application_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_lianhu_relief_v1_application_proto_enumTypes[3].Descriptor()
+	return file_lianhu_relief_v1_application_proto_enumTypes[4].Descriptor()
 }
 
 func (Application_State) Type() protoreflect.EnumType {
-	return &file_lianhu_relief_v1_application_proto_enumTypes[3]
+	return &file_lianhu_relief_v1_application_proto_enumTypes[4]
 }
 
 func (x Application_State) Number() protoreflect.EnumNumber {
@@ -281,7 +358,7 @@ func (x Application_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Application_State.Descriptor instead.
 func (Application_State) EnumDescriptor() ([]byte, []int) {
-	return file_lianhu_relief_v1_application_proto_rawDescGZIP(), []int{3, 0}
+	return file_lianhu_relief_v1_application_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // Applicant is who asks (申请人).
@@ -534,6 +611,161 @@ func (*Fact_BoolValue) isFact_Value() {}
 
 func (*Fact_IntValue) isFact_Value() {}
 
+// Ending says who ended something before it came to its own end, and why.
+type Ending struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unit that ended it.
+	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who ended it.
+	Officer string `protobuf:"bytes,2,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Why.
+	Grounds EndGrounds `protobuf:"varint,4,opt,name=grounds,proto3,enum=lianhu.relief.v1.EndGrounds" json:"grounds,omitempty"`
+	// In the officer's own words, at most 500 characters.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ending) Reset() {
+	*x = Ending{}
+	mi := &file_lianhu_relief_v1_application_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ending) ProtoMessage() {}
+
+func (x *Ending) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_application_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ending.ProtoReflect.Descriptor instead.
+func (*Ending) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_application_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Ending) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Ending) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *Ending) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Ending) GetGrounds() EndGrounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return EndGrounds_END_GROUNDS_UNSPECIFIED
+}
+
+func (x *Ending) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// HandBack says who gave an application back, and why (退回).
+type HandBack struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unit that gave it back.
+	Unit string `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Officer who gave it back.
+	Officer string `protobuf:"bytes,2,opt,name=officer,proto3" json:"officer,omitempty"`
+	// Business time.
+	ReturnTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=return_time,json=returnTime,proto3" json:"return_time,omitempty"`
+	// What is to be done, in the officer's own words, at most 500 characters.
+	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandBack) Reset() {
+	*x = HandBack{}
+	mi := &file_lianhu_relief_v1_application_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandBack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandBack) ProtoMessage() {}
+
+func (x *HandBack) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_application_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandBack.ProtoReflect.Descriptor instead.
+func (*HandBack) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_application_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HandBack) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *HandBack) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
+func (x *HandBack) GetReturnTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReturnTime
+	}
+	return nil
+}
+
+func (x *HandBack) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 // Application asks for relief by one programme for one beneficiary (救助申请). It is complete for every kind of programme: one-off,
 // monthly and means-tested.
 type Application struct {
@@ -558,13 +790,15 @@ type Application struct {
 	ReferralId string `protobuf:"bytes,12,opt,name=referral_id,json=referralId,proto3" json:"referral_id,omitempty"`
 	// Whom it serves.
 	BeneficiaryKind BeneficiaryKind `protobuf:"varint,13,opt,name=beneficiary_kind,json=beneficiaryKind,proto3,enum=lianhu.relief.v1.BeneficiaryKind" json:"beneficiary_kind,omitempty"`
-	// Id of the child in the registry, or of the household; empty until known. While OPEN it follows the referral when the child is bound later
+	// Id of the child in the registry; empty until known. An id that the registry does not know, or knows under another id by now, is
+	// refused at submission and at the decision. While OPEN it follows the referral when the child is bound later
 	// or bound anew; from then on it is what was decided on. One payment for each programme, beneficiary and period.
 	BeneficiaryId string `protobuf:"bytes,14,opt,name=beneficiary_id,json=beneficiaryId,proto3" json:"beneficiary_id,omitempty"`
 	// Child as the report described it, in reporting; empty for one that came directly.
 	ProvisionalChildId string `protobuf:"bytes,15,opt,name=provisional_child_id,json=provisionalChildId,proto3" json:"provisional_child_id,omitempty"`
 	// Period it asks for: `YYYY/<emergency kind>` for one-off relief granted once a year for the same cause (policy R5.6),
-	// `YYYY-MM` for the first month of a monthly entitlement. Empty while OPEN.
+	// `YYYY-MM` for the first month of a monthly entitlement. Empty while OPEN. The year of one-off relief is that of the decision, by
+	// business time in Asia/Shanghai, as the account's is; until then that of submission.
 	Period string `protobuf:"bytes,16,opt,name=period,proto3" json:"period,omitempty"`
 	// Amount asked for, in fen, above 0; 0 while OPEN.
 	AmountFen int64 `protobuf:"varint,17,opt,name=amount_fen,json=amountFen,proto3" json:"amount_fen,omitempty"`
@@ -585,14 +819,20 @@ type Application struct {
 	// Officer who handed it in; may be empty.
 	SubmitOfficer string `protobuf:"bytes,25,opt,name=submit_officer,json=submitOfficer,proto3" json:"submit_officer,omitempty"`
 	// Business time of submission; absent while OPEN.
-	SubmitTime    *timestamppb.Timestamp `protobuf:"bytes,26,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	SubmitTime *timestamppb.Timestamp `protobuf:"bytes,26,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	// Division of the place the application is about, 12 digits; its village committee may hand it in (policy R5.6).
+	PlaceDivision string `protobuf:"bytes,27,opt,name=place_division,json=placeDivision,proto3" json:"place_division,omitempty"`
+	// Who ended it and why; absent unless WITHDRAWN.
+	Ending *Ending `protobuf:"bytes,28,opt,name=ending,proto3" json:"ending,omitempty"`
+	// Times it was given back, oldest first.
+	HandBacks     []*HandBack `protobuf:"bytes,29,rep,name=hand_backs,json=handBacks,proto3" json:"hand_backs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_lianhu_relief_v1_application_proto_msgTypes[3]
+	mi := &file_lianhu_relief_v1_application_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +844,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_lianhu_relief_v1_application_proto_msgTypes[3]
+	mi := &file_lianhu_relief_v1_application_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +857,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_lianhu_relief_v1_application_proto_rawDescGZIP(), []int{3}
+	return file_lianhu_relief_v1_application_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Application) GetStanding() *v1.Standing {
@@ -781,6 +1021,27 @@ func (x *Application) GetSubmitTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Application) GetPlaceDivision() string {
+	if x != nil {
+		return x.PlaceDivision
+	}
+	return ""
+}
+
+func (x *Application) GetEnding() *Ending {
+	if x != nil {
+		return x.Ending
+	}
+	return nil
+}
+
+func (x *Application) GetHandBacks() []*HandBack {
+	if x != nil {
+		return x.HandBacks
+	}
+	return nil
+}
+
 var File_lianhu_relief_v1_application_proto protoreflect.FileDescriptor
 
 const file_lianhu_relief_v1_application_proto_rawDesc = "" +
@@ -807,8 +1068,19 @@ const file_lianhu_relief_v1_application_proto_rawDesc = "" +
 	"\x0fORIGIN_DECLARED\x10\x01\x12\x14\n" +
 	"\x10ORIGIN_CONFIRMED\x10\x02\x12\x12\n" +
 	"\x0eORIGIN_DERIVED\x10\x03B\a\n" +
-	"\x05value\"\xcd\n" +
-	"\n" +
+	"\x05value\"\xd7\x01\n" +
+	"\x06Ending\x12\x18\n" +
+	"\x04unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12;\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\aendTime\x12<\n" +
+	"\agrounds\x18\x04 \x01(\x0e2\x1c.lianhu.relief.v1.EndGroundsB\x04\xf0\xd2%\x02R\agrounds\x12\x18\n" +
+	"\x04note\x18\x05 \x01(\tB\x04\xf0\xd2%\x03R\x04note\"\xa1\x01\n" +
+	"\bHandBack\x12\x18\n" +
+	"\x04unit\x18\x01 \x01(\tB\x04\xf0\xd2%\x02R\x04unit\x12\x1e\n" +
+	"\aofficer\x18\x02 \x01(\tB\x04\xf0\xd2%\x02R\aofficer\x12A\n" +
+	"\vreturn_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
+	"returnTime\x12\x18\n" +
+	"\x04note\x18\x04 \x01(\tB\x04\xf0\xd2%\x04R\x04note\"\xf3\v\n" +
 	"\vApplication\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.lianhu.relief.v1.Application.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -840,7 +1112,11 @@ const file_lianhu_relief_v1_application_proto_rawDesc = "" +
 	"submitUnit\x12+\n" +
 	"\x0esubmit_officer\x18\x19 \x01(\tB\x04\xf0\xd2%\x02R\rsubmitOfficer\x12A\n" +
 	"\vsubmit_time\x18\x1a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xf0\xd2%\x02R\n" +
-	"submitTime\"\xc6\x01\n" +
+	"submitTime\x12+\n" +
+	"\x0eplace_division\x18\x1b \x01(\tB\x04\xf0\xd2%\x02R\rplaceDivision\x126\n" +
+	"\x06ending\x18\x1c \x01(\v2\x18.lianhu.relief.v1.EndingB\x04\xf0\xd2%\x02R\x06ending\x12?\n" +
+	"\n" +
+	"hand_backs\x18\x1d \x03(\v2\x1a.lianhu.relief.v1.HandBackB\x04\xf0\xd2%\x02R\thandBacks\"\xc6\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -864,7 +1140,18 @@ const file_lianhu_relief_v1_application_proto_rawDesc = "" +
 	"\"APPLICANT_RELATION_ENTRUSTED_CARER\x10\x02\x12(\n" +
 	"$APPLICANT_RELATION_VILLAGE_COMMITTEE\x10\x03\x12\x1f\n" +
 	"\x1bAPPLICANT_RELATION_TOWNSHIP\x10\x04\x12\x1b\n" +
-	"\x17APPLICANT_RELATION_SELF\x10\x05Bi\n" +
+	"\x17APPLICANT_RELATION_SELF\x10\x05*\x84\x02\n" +
+	"\n" +
+	"EndGrounds\x12\x1b\n" +
+	"\x17END_GROUNDS_UNSPECIFIED\x10\x00\x12\"\n" +
+	"\x1eEND_GROUNDS_APPLICANT_WITHDREW\x10\x01\x12\x14\n" +
+	"\x10END_GROUNDS_DIED\x10\x02\x12\x1a\n" +
+	"\x16END_GROUNDS_MOVED_AWAY\x10\x03\x12\x1a\n" +
+	"\x16END_GROUNDS_NOT_NEEDED\x10\x04\x12\x19\n" +
+	"\x15END_GROUNDS_DUPLICATE\x10\x05\x12\x17\n" +
+	"\x13END_GROUNDS_MISTAKE\x10\x06\x12\x1c\n" +
+	"\x18END_GROUNDS_NOT_APPROVED\x10\a\x12\x15\n" +
+	"\x11END_GROUNDS_OTHER\x10\bBi\n" +
 	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
@@ -879,37 +1166,45 @@ func file_lianhu_relief_v1_application_proto_rawDescGZIP() []byte {
 	return file_lianhu_relief_v1_application_proto_rawDescData
 }
 
-var file_lianhu_relief_v1_application_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_lianhu_relief_v1_application_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_lianhu_relief_v1_application_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_lianhu_relief_v1_application_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_lianhu_relief_v1_application_proto_goTypes = []any{
 	(BeneficiaryKind)(0),          // 0: lianhu.relief.v1.BeneficiaryKind
 	(ApplicantRelation)(0),        // 1: lianhu.relief.v1.ApplicantRelation
-	(Fact_Origin)(0),              // 2: lianhu.relief.v1.Fact.Origin
-	(Application_State)(0),        // 3: lianhu.relief.v1.Application.State
-	(*Applicant)(nil),             // 4: lianhu.relief.v1.Applicant
-	(*Payee)(nil),                 // 5: lianhu.relief.v1.Payee
-	(*Fact)(nil),                  // 6: lianhu.relief.v1.Fact
-	(*Application)(nil),           // 7: lianhu.relief.v1.Application
-	(*v1.Standing)(nil),           // 8: lianhu.custody.v1.Standing
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(EndGrounds)(0),               // 2: lianhu.relief.v1.EndGrounds
+	(Fact_Origin)(0),              // 3: lianhu.relief.v1.Fact.Origin
+	(Application_State)(0),        // 4: lianhu.relief.v1.Application.State
+	(*Applicant)(nil),             // 5: lianhu.relief.v1.Applicant
+	(*Payee)(nil),                 // 6: lianhu.relief.v1.Payee
+	(*Fact)(nil),                  // 7: lianhu.relief.v1.Fact
+	(*Ending)(nil),                // 8: lianhu.relief.v1.Ending
+	(*HandBack)(nil),              // 9: lianhu.relief.v1.HandBack
+	(*Application)(nil),           // 10: lianhu.relief.v1.Application
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*v1.Standing)(nil),           // 12: lianhu.custody.v1.Standing
 }
 var file_lianhu_relief_v1_application_proto_depIdxs = []int32{
 	1,  // 0: lianhu.relief.v1.Applicant.relation:type_name -> lianhu.relief.v1.ApplicantRelation
-	2,  // 1: lianhu.relief.v1.Fact.origin:type_name -> lianhu.relief.v1.Fact.Origin
-	8,  // 2: lianhu.relief.v1.Application.standing:type_name -> lianhu.custody.v1.Standing
-	3,  // 3: lianhu.relief.v1.Application.state:type_name -> lianhu.relief.v1.Application.State
-	9,  // 4: lianhu.relief.v1.Application.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 5: lianhu.relief.v1.Application.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 6: lianhu.relief.v1.Application.beneficiary_kind:type_name -> lianhu.relief.v1.BeneficiaryKind
-	4,  // 7: lianhu.relief.v1.Application.applicant:type_name -> lianhu.relief.v1.Applicant
-	5,  // 8: lianhu.relief.v1.Application.payee:type_name -> lianhu.relief.v1.Payee
-	6,  // 9: lianhu.relief.v1.Application.facts:type_name -> lianhu.relief.v1.Fact
-	9,  // 10: lianhu.relief.v1.Application.submit_time:type_name -> google.protobuf.Timestamp
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	3,  // 1: lianhu.relief.v1.Fact.origin:type_name -> lianhu.relief.v1.Fact.Origin
+	11, // 2: lianhu.relief.v1.Ending.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 3: lianhu.relief.v1.Ending.grounds:type_name -> lianhu.relief.v1.EndGrounds
+	11, // 4: lianhu.relief.v1.HandBack.return_time:type_name -> google.protobuf.Timestamp
+	12, // 5: lianhu.relief.v1.Application.standing:type_name -> lianhu.custody.v1.Standing
+	4,  // 6: lianhu.relief.v1.Application.state:type_name -> lianhu.relief.v1.Application.State
+	11, // 7: lianhu.relief.v1.Application.create_time:type_name -> google.protobuf.Timestamp
+	11, // 8: lianhu.relief.v1.Application.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 9: lianhu.relief.v1.Application.beneficiary_kind:type_name -> lianhu.relief.v1.BeneficiaryKind
+	5,  // 10: lianhu.relief.v1.Application.applicant:type_name -> lianhu.relief.v1.Applicant
+	6,  // 11: lianhu.relief.v1.Application.payee:type_name -> lianhu.relief.v1.Payee
+	7,  // 12: lianhu.relief.v1.Application.facts:type_name -> lianhu.relief.v1.Fact
+	11, // 13: lianhu.relief.v1.Application.submit_time:type_name -> google.protobuf.Timestamp
+	8,  // 14: lianhu.relief.v1.Application.ending:type_name -> lianhu.relief.v1.Ending
+	9,  // 15: lianhu.relief.v1.Application.hand_backs:type_name -> lianhu.relief.v1.HandBack
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_relief_v1_application_proto_init() }
@@ -927,8 +1222,8 @@ func file_lianhu_relief_v1_application_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_relief_v1_application_proto_rawDesc), len(file_lianhu_relief_v1_application_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   4,
+			NumEnums:      5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

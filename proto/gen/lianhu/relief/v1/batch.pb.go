@@ -128,6 +128,8 @@ type Batch struct {
 	SettledCount int32 `protobuf:"varint,18,opt,name=settled_count,json=settledCount,proto3" json:"settled_count,omitempty"`
 	// Lines the bank has returned.
 	ReturnedCount int32 `protobuf:"varint,19,opt,name=returned_count,json=returnedCount,proto3" json:"returned_count,omitempty"`
+	// Who cancelled it and why; absent unless CANCELLED.
+	Ending        *Ending `protobuf:"bytes,20,opt,name=ending,proto3" json:"ending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,6 +274,13 @@ func (x *Batch) GetReturnedCount() int32 {
 		return x.ReturnedCount
 	}
 	return 0
+}
+
+func (x *Batch) GetEnding() *Ending {
+	if x != nil {
+		return x.Ending
+	}
+	return nil
 }
 
 // Approval is one officer's approval of a frozen batch (审批).
@@ -442,7 +451,7 @@ var File_lianhu_relief_v1_batch_proto protoreflect.FileDescriptor
 
 const file_lianhu_relief_v1_batch_proto_rawDesc = "" +
 	"\n" +
-	"\x1clianhu/relief/v1/batch.proto\x12\x10lianhu.relief.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\"\x8e\a\n" +
+	"\x1clianhu/relief/v1/batch.proto\x12\x10lianhu.relief.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\"lianhu/relief/v1/application.proto\"\xc6\a\n" +
 	"\x05Batch\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x129\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1d.lianhu.relief.v1.Batch.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -463,7 +472,8 @@ const file_lianhu_relief_v1_batch_proto_rawDesc = "" +
 	"\tapprovals\x18\x10 \x03(\v2\x1a.lianhu.relief.v1.ApprovalB\x04\xf0\xd2%\x02R\tapprovals\x125\n" +
 	"\x04file\x18\x11 \x01(\v2\x1b.lianhu.relief.v1.BatchFileB\x04\xf0\xd2%\x02R\x04file\x12)\n" +
 	"\rsettled_count\x18\x12 \x01(\x05B\x04\xf0\xd2%\x02R\fsettledCount\x12+\n" +
-	"\x0ereturned_count\x18\x13 \x01(\x05B\x04\xf0\xd2%\x02R\rreturnedCount\"\x91\x01\n" +
+	"\x0ereturned_count\x18\x13 \x01(\x05B\x04\xf0\xd2%\x02R\rreturnedCount\x126\n" +
+	"\x06ending\x18\x14 \x01(\v2\x18.lianhu.relief.v1.EndingB\x04\xf0\xd2%\x02R\x06ending\"\x91\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTATE_DRAFT\x10\x01\x12\x10\n" +
@@ -509,6 +519,7 @@ var file_lianhu_relief_v1_batch_proto_goTypes = []any{
 	(*BatchFile)(nil),             // 3: lianhu.relief.v1.BatchFile
 	(*v1.Standing)(nil),           // 4: lianhu.custody.v1.Standing
 	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Ending)(nil),                // 6: lianhu.relief.v1.Ending
 }
 var file_lianhu_relief_v1_batch_proto_depIdxs = []int32{
 	4, // 0: lianhu.relief.v1.Batch.standing:type_name -> lianhu.custody.v1.Standing
@@ -517,13 +528,14 @@ var file_lianhu_relief_v1_batch_proto_depIdxs = []int32{
 	5, // 3: lianhu.relief.v1.Batch.update_time:type_name -> google.protobuf.Timestamp
 	2, // 4: lianhu.relief.v1.Batch.approvals:type_name -> lianhu.relief.v1.Approval
 	3, // 5: lianhu.relief.v1.Batch.file:type_name -> lianhu.relief.v1.BatchFile
-	5, // 6: lianhu.relief.v1.Approval.approve_time:type_name -> google.protobuf.Timestamp
-	5, // 7: lianhu.relief.v1.BatchFile.export_time:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	6, // 6: lianhu.relief.v1.Batch.ending:type_name -> lianhu.relief.v1.Ending
+	5, // 7: lianhu.relief.v1.Approval.approve_time:type_name -> google.protobuf.Timestamp
+	5, // 8: lianhu.relief.v1.BatchFile.export_time:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_relief_v1_batch_proto_init() }
@@ -531,6 +543,7 @@ func file_lianhu_relief_v1_batch_proto_init() {
 	if File_lianhu_relief_v1_batch_proto != nil {
 		return
 	}
+	file_lianhu_relief_v1_application_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -142,8 +142,10 @@ type Payment struct {
 	ReplacesPaymentId string `protobuf:"bytes,23,opt,name=replaces_payment_id,json=replacesPaymentId,proto3" json:"replaces_payment_id,omitempty"`
 	// Payment that replaced it; empty unless REPLACED.
 	ReplacedByPaymentId string `protobuf:"bytes,24,opt,name=replaced_by_payment_id,json=replacedByPaymentId,proto3" json:"replaced_by_payment_id,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Who cancelled it and why; absent unless CANCELLED.
+	Ending        *Ending `protobuf:"bytes,25,opt,name=ending,proto3" json:"ending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Payment) Reset() {
@@ -323,11 +325,18 @@ func (x *Payment) GetReplacedByPaymentId() string {
 	return ""
 }
 
+func (x *Payment) GetEnding() *Ending {
+	if x != nil {
+		return x.Ending
+	}
+	return nil
+}
+
 var File_lianhu_relief_v1_payment_proto protoreflect.FileDescriptor
 
 const file_lianhu_relief_v1_payment_proto_rawDesc = "" +
 	"\n" +
-	"\x1elianhu/relief/v1/payment.proto\x12\x10lianhu.relief.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\"lianhu/relief/v1/application.proto\"\xec\b\n" +
+	"\x1elianhu/relief/v1/payment.proto\x12\x10lianhu.relief.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlianhu/access/v1/access.proto\x1a\x1flianhu/custody/v1/custody.proto\x1a\"lianhu/relief/v1/application.proto\"\xa4\t\n" +
 	"\aPayment\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12;\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1f.lianhu.relief.v1.Payment.StateB\x04\xf0\xd2%\x02R\x05state\x12 \n" +
@@ -357,7 +366,8 @@ const file_lianhu_relief_v1_payment_proto_rawDesc = "" +
 	"\n" +
 	"value_date\x18\x16 \x01(\tB\x04\xf0\xd2%\x02R\tvalueDate\x124\n" +
 	"\x13replaces_payment_id\x18\x17 \x01(\tB\x04\xf0\xd2%\x02R\x11replacesPaymentId\x129\n" +
-	"\x16replaced_by_payment_id\x18\x18 \x01(\tB\x04\xf0\xd2%\x02R\x13replacedByPaymentId\"\xa8\x01\n" +
+	"\x16replaced_by_payment_id\x18\x18 \x01(\tB\x04\xf0\xd2%\x02R\x13replacedByPaymentId\x126\n" +
+	"\x06ending\x18\x19 \x01(\v2\x18.lianhu.relief.v1.EndingB\x04\xf0\xd2%\x02R\x06ending\"\xa8\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATE_APPROVED\x10\x01\x12\x10\n" +
@@ -389,6 +399,7 @@ var file_lianhu_relief_v1_payment_proto_goTypes = []any{
 	(*v1.Standing)(nil),           // 2: lianhu.custody.v1.Standing
 	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
 	(*Payee)(nil),                 // 4: lianhu.relief.v1.Payee
+	(*Ending)(nil),                // 5: lianhu.relief.v1.Ending
 }
 var file_lianhu_relief_v1_payment_proto_depIdxs = []int32{
 	2, // 0: lianhu.relief.v1.Payment.standing:type_name -> lianhu.custody.v1.Standing
@@ -396,11 +407,12 @@ var file_lianhu_relief_v1_payment_proto_depIdxs = []int32{
 	3, // 2: lianhu.relief.v1.Payment.create_time:type_name -> google.protobuf.Timestamp
 	3, // 3: lianhu.relief.v1.Payment.update_time:type_name -> google.protobuf.Timestamp
 	4, // 4: lianhu.relief.v1.Payment.payee:type_name -> lianhu.relief.v1.Payee
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 5: lianhu.relief.v1.Payment.ending:type_name -> lianhu.relief.v1.Ending
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_relief_v1_payment_proto_init() }

@@ -67,13 +67,15 @@ const (
 	Reason_REASON_APPROVER_NOT_ENTITLED Reason = 18
 	// The digest sent is not that of the batch. Metadata: {"digest":"..."}.
 	Reason_REASON_DIGEST_MISMATCH Reason = 19
-	// The file is not in the bank's layout or encoding. Metadata: {"line":"3"}.
+	// The file is not in the bank's layout or encoding. Lines are those of the file as a text editor counts them, blank ones included; the
+	// column is that of the file from 1, absent where the line as a whole is meant. Metadata: {"line":"3","column":"4"}.
 	Reason_REASON_RETURN_FILE_UNREADABLE Reason = 20
 	// The file's SHA-256 is not the one sent with it. Metadata: {"field":"sha256"}.
 	Reason_REASON_RETURN_FILE_CORRUPTED Reason = 21
 	// A line names no payment of the batch. Metadata: {"line":"3"}.
 	Reason_REASON_RETURN_LINE_UNKNOWN Reason = 22
-	// A line answers a payment the bank has answered before. Metadata: {"line":"4"}.
+	// A line answers a payment that the bank has answered before, and otherwise, or that another line of the file answers. A line equal to the
+	// recorded answer is no refusal: it is counted as repeated. Metadata: {"line":"4"}.
 	Reason_REASON_RETURN_LINE_REPEATED Reason = 23
 	// A line's amount is not the payment's. Metadata: {"line":"3"}.
 	Reason_REASON_RETURN_AMOUNT_DIFFERS Reason = 24
@@ -81,8 +83,19 @@ const (
 	Reason_REASON_PAYEE_UNCHANGED Reason = 25
 	// The offset lies behind the end of the file. Metadata: {"size_bytes":"5120"}.
 	Reason_REASON_FILE_OFFSET_OUTSIDE Reason = 26
-	// Only the holder may do this. Metadata: {"holder":"township/320411101000"}.
+	// Only the holder may do this; an application is withdrawn by its holder or by whom handed it in. Metadata: {"holder":"township/320411101000"}.
 	Reason_REASON_NOT_HOLDER Reason = 27
+	// The registry knows no such child, or there is no register of such beneficiaries; nobody is paid who is nobody. Metadata: {"field":"beneficiary_id"}.
+	Reason_REASON_BENEFICIARY_UNKNOWN Reason = 28
+	// The registry knows the child under another id by now: give the application back and hand it in with that one.
+	// Metadata: {"field":"beneficiary_id","child_id":"..."}.
+	Reason_REASON_BENEFICIARY_SUPERSEDED Reason = 29
+	// The grounds are OTHER and the note does not say what. Metadata: {"field":"note"}.
+	Reason_REASON_NOTE_REQUIRED Reason = 30
+	// The payment is in a batch or with the bank; cancel the batch first, or wait for the bank's answer. Metadata: {"payment_id":"...","state":"FROZEN"}.
+	Reason_REASON_PAYMENT_IN_BATCH Reason = 31
+	// A line's date lies before the day of export or after today. Metadata: {"line":"3","column":"4"}.
+	Reason_REASON_RETURN_DATE_IMPLAUSIBLE Reason = 32
 )
 
 // Enum value maps for Reason.
@@ -116,36 +129,46 @@ var (
 		25: "REASON_PAYEE_UNCHANGED",
 		26: "REASON_FILE_OFFSET_OUTSIDE",
 		27: "REASON_NOT_HOLDER",
+		28: "REASON_BENEFICIARY_UNKNOWN",
+		29: "REASON_BENEFICIARY_SUPERSEDED",
+		30: "REASON_NOTE_REQUIRED",
+		31: "REASON_PAYMENT_IN_BATCH",
+		32: "REASON_RETURN_DATE_IMPLAUSIBLE",
 	}
 	Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED":            0,
-		"REASON_PROGRAMME_UNKNOWN":      1,
-		"REASON_FACT_INVALID":           2,
-		"REASON_FACTS_MISSING":          3,
-		"REASON_BENEFICIARY_REQUIRED":   4,
-		"REASON_BENEFICIARY_DIFFERS":    5,
-		"REASON_APPLICATION_EXISTS":     6,
-		"REASON_PAYMENT_EXISTS":         7,
-		"REASON_DECISION_PENDING":       8,
-		"REASON_BUDGET_MISSING":         9,
-		"REASON_BUDGET_EXHAUSTED":       10,
-		"REASON_BUDGET_EXISTS":          11,
-		"REASON_PLACEHOLDER_AMOUNT":     12,
-		"REASON_PAYMENT_NOT_FREE":       13,
-		"REASON_PROGRAMMES_MIXED":       14,
-		"REASON_OFFICER_REQUIRED":       15,
-		"REASON_APPROVER_IS_PREPARER":   16,
-		"REASON_APPROVER_REPEATED":      17,
-		"REASON_APPROVER_NOT_ENTITLED":  18,
-		"REASON_DIGEST_MISMATCH":        19,
-		"REASON_RETURN_FILE_UNREADABLE": 20,
-		"REASON_RETURN_FILE_CORRUPTED":  21,
-		"REASON_RETURN_LINE_UNKNOWN":    22,
-		"REASON_RETURN_LINE_REPEATED":   23,
-		"REASON_RETURN_AMOUNT_DIFFERS":  24,
-		"REASON_PAYEE_UNCHANGED":        25,
-		"REASON_FILE_OFFSET_OUTSIDE":    26,
-		"REASON_NOT_HOLDER":             27,
+		"REASON_UNSPECIFIED":             0,
+		"REASON_PROGRAMME_UNKNOWN":       1,
+		"REASON_FACT_INVALID":            2,
+		"REASON_FACTS_MISSING":           3,
+		"REASON_BENEFICIARY_REQUIRED":    4,
+		"REASON_BENEFICIARY_DIFFERS":     5,
+		"REASON_APPLICATION_EXISTS":      6,
+		"REASON_PAYMENT_EXISTS":          7,
+		"REASON_DECISION_PENDING":        8,
+		"REASON_BUDGET_MISSING":          9,
+		"REASON_BUDGET_EXHAUSTED":        10,
+		"REASON_BUDGET_EXISTS":           11,
+		"REASON_PLACEHOLDER_AMOUNT":      12,
+		"REASON_PAYMENT_NOT_FREE":        13,
+		"REASON_PROGRAMMES_MIXED":        14,
+		"REASON_OFFICER_REQUIRED":        15,
+		"REASON_APPROVER_IS_PREPARER":    16,
+		"REASON_APPROVER_REPEATED":       17,
+		"REASON_APPROVER_NOT_ENTITLED":   18,
+		"REASON_DIGEST_MISMATCH":         19,
+		"REASON_RETURN_FILE_UNREADABLE":  20,
+		"REASON_RETURN_FILE_CORRUPTED":   21,
+		"REASON_RETURN_LINE_UNKNOWN":     22,
+		"REASON_RETURN_LINE_REPEATED":    23,
+		"REASON_RETURN_AMOUNT_DIFFERS":   24,
+		"REASON_PAYEE_UNCHANGED":         25,
+		"REASON_FILE_OFFSET_OUTSIDE":     26,
+		"REASON_NOT_HOLDER":              27,
+		"REASON_BENEFICIARY_UNKNOWN":     28,
+		"REASON_BENEFICIARY_SUPERSEDED":  29,
+		"REASON_NOTE_REQUIRED":           30,
+		"REASON_PAYMENT_IN_BATCH":        31,
+		"REASON_RETURN_DATE_IMPLAUSIBLE": 32,
 	}
 )
 
@@ -180,7 +203,7 @@ var File_lianhu_relief_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_relief_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1dlianhu/relief/v1/reason.proto\x12\x10lianhu.relief.v1\x1a\x1clianhu/fault/v1/reason.proto*\xba\x0f\n" +
+	"\x1dlianhu/relief/v1/reason.proto\x12\x10lianhu.relief.v1\x1a\x1clianhu/fault/v1/reason.proto*\xdc\x12\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x18REASON_PROGRAMME_UNKNOWN\x10\x01\x1a,\xfa\xd2%(\b\x01\x12$救助项目不存在或尚未生效\x12B\n" +
@@ -211,7 +234,12 @@ const file_lianhu_relief_v1_reason_proto_rawDesc = "" +
 	"\x16REASON_PAYEE_UNCHANGED\x10\x19\x1a \xfa\xd2%\x1c\b\x01\x12\x18收款账户未作更正\x12F\n" +
 	"\x1aREASON_FILE_OFFSET_OUTSIDE\x10\x1a\x1a&\xfa\xd2%\"\b\n" +
 	"\x12\x1e读取位置超出文件长度\x12@\n" +
-	"\x11REASON_NOT_HOLDER\x10\x1b\x1a)\xfa\xd2%%\b\x06\x12!仅当前责任单位可以办理Bi\n" +
+	"\x11REASON_NOT_HOLDER\x10\x1b\x1a)\xfa\xd2%%\b\x06\x12!仅当前责任单位可以办理\x12F\n" +
+	"\x1aREASON_BENEFICIARY_UNKNOWN\x10\x1c\x1a&\xfa\xd2%\"\b\x06\x12\x1e台账中没有该救助对象\x12X\n" +
+	"\x1dREASON_BENEFICIARY_SUPERSEDED\x10\x1d\x1a5\xfa\xd2%1\b\x06\x12-该救助对象已归并到另一台账记录\x127\n" +
+	"\x14REASON_NOTE_REQUIRED\x10\x1e\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15须说明具体原因\x12j\n" +
+	"\x17REASON_PAYMENT_IN_BATCH\x10\x1f\x1aM\xfa\xd2%I\b\x06\x12E该笔款项已列入批次，须先取消批次或等待银行回盘\x12Y\n" +
+	"\x1eREASON_RETURN_DATE_IMPLAUSIBLE\x10 \x1a5\xfa\xd2%1\b\x01\x12-回盘日期早于报送日期或晚于今天Bi\n" +
 	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (

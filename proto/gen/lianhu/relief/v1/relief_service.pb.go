@@ -1087,7 +1087,9 @@ type RecordBankReturnResponse struct {
 	// Lines of this file that came back.
 	ReturnedCount int32 `protobuf:"varint,4,opt,name=returned_count,json=returnedCount,proto3" json:"returned_count,omitempty"`
 	// Lines of the batch still without an answer.
-	OpenCount     int32 `protobuf:"varint,5,opt,name=open_count,json=openCount,proto3" json:"open_count,omitempty"`
+	OpenCount int32 `protobuf:"varint,5,opt,name=open_count,json=openCount,proto3" json:"open_count,omitempty"`
+	// Lines of this file that say what was recorded before.
+	RepeatedCount int32 `protobuf:"varint,6,opt,name=repeated_count,json=repeatedCount,proto3" json:"repeated_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1153,6 +1155,13 @@ func (x *RecordBankReturnResponse) GetReturnedCount() int32 {
 func (x *RecordBankReturnResponse) GetOpenCount() int32 {
 	if x != nil {
 		return x.OpenCount
+	}
+	return 0
+}
+
+func (x *RecordBankReturnResponse) GetRepeatedCount() int32 {
+	if x != nil {
+		return x.RepeatedCount
 	}
 	return 0
 }
@@ -1294,6 +1303,581 @@ func (x *RepayPaymentResponse) GetState() Payment_State {
 	return Payment_STATE_UNSPECIFIED
 }
 
+// ReturnApplicationRequest names the application and says what is to be done.
+type ReturnApplicationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has seen; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the application.
+	ApplicationId string `protobuf:"bytes,4,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
+	// What is to be done, in the officer's own words, 1 to 500 characters.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnApplicationRequest) Reset() {
+	*x = ReturnApplicationRequest{}
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnApplicationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnApplicationRequest) ProtoMessage() {}
+
+func (x *ReturnApplicationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnApplicationRequest.ProtoReflect.Descriptor instead.
+func (*ReturnApplicationRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_relief_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReturnApplicationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReturnApplicationRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *ReturnApplicationRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ReturnApplicationRequest) GetApplicationId() string {
+	if x != nil {
+		return x.ApplicationId
+	}
+	return ""
+}
+
+func (x *ReturnApplicationRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// ReturnApplicationResponse says where it stands.
+type ReturnApplicationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the application stands now; absent when only checked.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the application.
+	State         Application_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.relief.v1.Application_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnApplicationResponse) Reset() {
+	*x = ReturnApplicationResponse{}
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnApplicationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnApplicationResponse) ProtoMessage() {}
+
+func (x *ReturnApplicationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnApplicationResponse.ProtoReflect.Descriptor instead.
+func (*ReturnApplicationResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_relief_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReturnApplicationResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *ReturnApplicationResponse) GetState() Application_State {
+	if x != nil {
+		return x.State
+	}
+	return Application_STATE_UNSPECIFIED
+}
+
+// WithdrawApplicationRequest names the application and says why.
+type WithdrawApplicationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has seen; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the application.
+	ApplicationId string `protobuf:"bytes,4,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
+	// Why.
+	Grounds EndGrounds `protobuf:"varint,5,opt,name=grounds,proto3,enum=lianhu.relief.v1.EndGrounds" json:"grounds,omitempty"`
+	// In the officer's own words, at most 500 characters; needed when the grounds are OTHER.
+	Note          string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawApplicationRequest) Reset() {
+	*x = WithdrawApplicationRequest{}
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawApplicationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawApplicationRequest) ProtoMessage() {}
+
+func (x *WithdrawApplicationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawApplicationRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawApplicationRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_relief_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WithdrawApplicationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *WithdrawApplicationRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *WithdrawApplicationRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *WithdrawApplicationRequest) GetApplicationId() string {
+	if x != nil {
+		return x.ApplicationId
+	}
+	return ""
+}
+
+func (x *WithdrawApplicationRequest) GetGrounds() EndGrounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return EndGrounds_END_GROUNDS_UNSPECIFIED
+}
+
+func (x *WithdrawApplicationRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// WithdrawApplicationResponse says where it stands.
+type WithdrawApplicationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the application stands now; absent when only checked.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the application.
+	State         Application_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.relief.v1.Application_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawApplicationResponse) Reset() {
+	*x = WithdrawApplicationResponse{}
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawApplicationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawApplicationResponse) ProtoMessage() {}
+
+func (x *WithdrawApplicationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawApplicationResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawApplicationResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_relief_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *WithdrawApplicationResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *WithdrawApplicationResponse) GetState() Application_State {
+	if x != nil {
+		return x.State
+	}
+	return Application_STATE_UNSPECIFIED
+}
+
+// CancelPaymentRequest names the payment and says why.
+type CancelPaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has seen; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the payment.
+	PaymentId string `protobuf:"bytes,4,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	// Why.
+	Grounds EndGrounds `protobuf:"varint,5,opt,name=grounds,proto3,enum=lianhu.relief.v1.EndGrounds" json:"grounds,omitempty"`
+	// In the officer's own words, at most 500 characters; needed when the grounds are OTHER.
+	Note          string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelPaymentRequest) Reset() {
+	*x = CancelPaymentRequest{}
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPaymentRequest) ProtoMessage() {}
+
+func (x *CancelPaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPaymentRequest.ProtoReflect.Descriptor instead.
+func (*CancelPaymentRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_relief_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CancelPaymentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CancelPaymentRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *CancelPaymentRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *CancelPaymentRequest) GetPaymentId() string {
+	if x != nil {
+		return x.PaymentId
+	}
+	return ""
+}
+
+func (x *CancelPaymentRequest) GetGrounds() EndGrounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return EndGrounds_END_GROUNDS_UNSPECIFIED
+}
+
+func (x *CancelPaymentRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// CancelPaymentResponse says where it stands.
+type CancelPaymentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the payment stands now; absent when only checked.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the payment.
+	State         Payment_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.relief.v1.Payment_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelPaymentResponse) Reset() {
+	*x = CancelPaymentResponse{}
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPaymentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPaymentResponse) ProtoMessage() {}
+
+func (x *CancelPaymentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPaymentResponse.ProtoReflect.Descriptor instead.
+func (*CancelPaymentResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_relief_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CancelPaymentResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *CancelPaymentResponse) GetState() Payment_State {
+	if x != nil {
+		return x.State
+	}
+	return Payment_STATE_UNSPECIFIED
+}
+
+// CancelBatchRequest names the batch and says why.
+type CancelBatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request, any UUID made by the caller; the same id with the same content has one effect (请求编号).
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only check: same errors, no effect, an empty answer.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Etag of the version the caller has seen; empty means do not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the batch.
+	BatchId string `protobuf:"bytes,4,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// Why.
+	Grounds EndGrounds `protobuf:"varint,5,opt,name=grounds,proto3,enum=lianhu.relief.v1.EndGrounds" json:"grounds,omitempty"`
+	// In the officer's own words, at most 500 characters; needed when the grounds are OTHER.
+	Note          string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelBatchRequest) Reset() {
+	*x = CancelBatchRequest{}
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelBatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelBatchRequest) ProtoMessage() {}
+
+func (x *CancelBatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelBatchRequest.ProtoReflect.Descriptor instead.
+func (*CancelBatchRequest) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_relief_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CancelBatchRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CancelBatchRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *CancelBatchRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *CancelBatchRequest) GetBatchId() string {
+	if x != nil {
+		return x.BatchId
+	}
+	return ""
+}
+
+func (x *CancelBatchRequest) GetGrounds() EndGrounds {
+	if x != nil {
+		return x.Grounds
+	}
+	return EndGrounds_END_GROUNDS_UNSPECIFIED
+}
+
+func (x *CancelBatchRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// CancelBatchResponse says where it stands.
+type CancelBatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the batch stands now; absent when only checked.
+	Standing *v1.Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// State of the batch.
+	State         Batch_State `protobuf:"varint,2,opt,name=state,proto3,enum=lianhu.relief.v1.Batch_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelBatchResponse) Reset() {
+	*x = CancelBatchResponse{}
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelBatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelBatchResponse) ProtoMessage() {}
+
+func (x *CancelBatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lianhu_relief_v1_relief_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelBatchResponse.ProtoReflect.Descriptor instead.
+func (*CancelBatchResponse) Descriptor() ([]byte, []int) {
+	return file_lianhu_relief_v1_relief_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CancelBatchResponse) GetStanding() *v1.Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+func (x *CancelBatchResponse) GetState() Batch_State {
+	if x != nil {
+		return x.State
+	}
+	return Batch_STATE_UNSPECIFIED
+}
+
 var File_lianhu_relief_v1_relief_service_proto protoreflect.FileDescriptor
 
 const file_lianhu_relief_v1_relief_service_proto_rawDesc = "" +
@@ -1390,14 +1974,15 @@ const file_lianhu_relief_v1_relief_service_proto_rawDesc = "" +
 	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x12'\n" +
 	"\bbatch_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\abatchId\x12)\n" +
 	"\acontent\x18\x05 \x01(\fB\x0f\xbaH\bz\x06\x10\x01\x18\x80\xa08\xf0\xd2%\x03R\acontent\x121\n" +
-	"\x06sha256\x18\x06 \x01(\tB\x19\xbaH\x12r\x102\x0e^[0-9a-f]{64}$\xf0\xd2%\x02R\x06sha256\"\x91\x02\n" +
+	"\x06sha256\x18\x06 \x01(\tB\x19\xbaH\x12r\x102\x0e^[0-9a-f]{64}$\xf0\xd2%\x02R\x06sha256\"\xbe\x02\n" +
 	"\x18RecordBankReturnResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x129\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1d.lianhu.relief.v1.Batch.StateB\x04\xf0\xd2%\x02R\x05state\x12)\n" +
 	"\rsettled_count\x18\x03 \x01(\x05B\x04\xf0\xd2%\x02R\fsettledCount\x12+\n" +
 	"\x0ereturned_count\x18\x04 \x01(\x05B\x04\xf0\xd2%\x02R\rreturnedCount\x12#\n" +
 	"\n" +
-	"open_count\x18\x05 \x01(\x05B\x04\xf0\xd2%\x02R\topenCount\"\xf9\x01\n" +
+	"open_count\x18\x05 \x01(\x05B\x04\xf0\xd2%\x02R\topenCount\x12+\n" +
+	"\x0erepeated_count\x18\x06 \x01(\x05B\x04\xf0\xd2%\x02R\rrepeatedCount\"\xf9\x01\n" +
 	"\x13RepayPaymentRequest\x12.\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
@@ -1409,7 +1994,51 @@ const file_lianhu_relief_v1_relief_service_proto_rawDesc = "" +
 	"\xbaH\x03\xc8\x01\x01\xf0\xd2%\x03R\x05payee\"\x92\x01\n" +
 	"\x14RepayPaymentResponse\x12=\n" +
 	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12;\n" +
-	"\x05state\x18\x02 \x01(\x0e2\x1f.lianhu.relief.v1.Payment.StateB\x04\xf0\xd2%\x02R\x05state2\x9e\v\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1f.lianhu.relief.v1.Payment.StateB\x04\xf0\xd2%\x02R\x05state\"\xef\x01\n" +
+	"\x18ReturnApplicationRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x123\n" +
+	"\x0eapplication_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\rapplicationId\x12\"\n" +
+	"\x04note\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf0\xd2%\x04R\x04note\"\x9b\x01\n" +
+	"\x19ReturnApplicationResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.relief.v1.Application.StateB\x04\xf0\xd2%\x02R\x05state\"\xb8\x02\n" +
+	"\x1aWithdrawApplicationRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x123\n" +
+	"\x0eapplication_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\rapplicationId\x12G\n" +
+	"\agrounds\x18\x05 \x01(\x0e2\x1c.lianhu.relief.v1.EndGroundsB\x0f\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01\xf0\xd2%\x02R\agrounds\x12 \n" +
+	"\x04note\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x03R\x04note\"\x9d\x01\n" +
+	"\x1bWithdrawApplicationResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12?\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.lianhu.relief.v1.Application.StateB\x04\xf0\xd2%\x02R\x05state\"\xaa\x02\n" +
+	"\x14CancelPaymentRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x12+\n" +
+	"\n" +
+	"payment_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\tpaymentId\x12G\n" +
+	"\agrounds\x18\x05 \x01(\x0e2\x1c.lianhu.relief.v1.EndGroundsB\x0f\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01\xf0\xd2%\x02R\agrounds\x12 \n" +
+	"\x04note\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x03R\x04note\"\x93\x01\n" +
+	"\x15CancelPaymentResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x12;\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1f.lianhu.relief.v1.Payment.StateB\x04\xf0\xd2%\x02R\x05state\"\xa4\x02\n" +
+	"\x12CancelBatchRequest\x12.\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xf0\xd2%\x02R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xf0\xd2%\x02R\fvalidateOnly\x12\x1f\n" +
+	"\x04etag\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xf0\xd2%\x02R\x04etag\x12'\n" +
+	"\bbatch_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xf0\xd2%\x02R\abatchId\x12G\n" +
+	"\agrounds\x18\x05 \x01(\x0e2\x1c.lianhu.relief.v1.EndGroundsB\x0f\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01\xf0\xd2%\x02R\agrounds\x12 \n" +
+	"\x04note\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf0\xd2%\x03R\x04note\"\x8f\x01\n" +
+	"\x13CancelBatchResponse\x12=\n" +
+	"\bstanding\x18\x01 \x01(\v2\x1b.lianhu.custody.v1.StandingB\x04\xf0\xd2%\x02R\bstanding\x129\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1d.lianhu.relief.v1.Batch.StateB\x04\xf0\xd2%\x02R\x05state2\xaf\x11\n" +
 	"\rReliefService\x12\xc9\x01\n" +
 	"\x11SubmitApplication\x12*.lianhu.relief.v1.SubmitApplicationRequest\x1a+.lianhu.relief.v1.SubmitApplicationResponse\"[\xea\xd2%.\n" +
 	"\x12application.submit\x12\bdivision\x1a\x0eapplication_id\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/relief/applications:submit\x12\xd5\x01\n" +
@@ -1428,7 +2057,16 @@ const file_lianhu_relief_v1_relief_service_proto_rawDesc = "" +
 	"\fbatch.return\x1a\bbatch_id\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/relief/batches/{batch_id}:recordReturn\x12\xae\x01\n" +
 	"\fRepayPayment\x12%.lianhu.relief.v1.RepayPaymentRequest\x1a&.lianhu.relief.v1.RepayPaymentResponse\"O\xea\xd2%\x1a\n" +
 	"\fbatch.return\x1a\n" +
-	"payment_id\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/relief/payments/{payment_id}:repayBi\n" +
+	"payment_id\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/relief/payments/{payment_id}:repay\x12\xd0\x01\n" +
+	"\x11ReturnApplication\x12*.lianhu.relief.v1.ReturnApplicationRequest\x1a+.lianhu.relief.v1.ReturnApplicationResponse\"b\xea\xd2%$\n" +
+	"\x12application.return\x1a\x0eapplication_id\x82\xd3\xe4\x93\x024:\x01*\"//v1/relief/applications/{application_id}:return\x12\xda\x01\n" +
+	"\x13WithdrawApplication\x12,.lianhu.relief.v1.WithdrawApplicationRequest\x1a-.lianhu.relief.v1.WithdrawApplicationResponse\"f\xea\xd2%&\n" +
+	"\x14application.withdraw\x1a\x0eapplication_id\x82\xd3\xe4\x93\x026:\x01*\"1/v1/relief/applications/{application_id}:withdraw\x12\xb4\x01\n" +
+	"\rCancelPayment\x12&.lianhu.relief.v1.CancelPaymentRequest\x1a'.lianhu.relief.v1.CancelPaymentResponse\"R\xea\xd2%\x1c\n" +
+	"\x0epayment.cancel\x1a\n" +
+	"payment_id\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/relief/payments/{payment_id}:cancel\x12\xa7\x01\n" +
+	"\vCancelBatch\x12$.lianhu.relief.v1.CancelBatchRequest\x1a%.lianhu.relief.v1.CancelBatchResponse\"K\xea\xd2%\x18\n" +
+	"\fbatch.cancel\x1a\bbatch_id\x82\xd3\xe4\x93\x02):\x01*\"$/v1/relief/batches/{batch_id}:cancelBi\n" +
 	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
 
 var (
@@ -1443,79 +2081,107 @@ func file_lianhu_relief_v1_relief_service_proto_rawDescGZIP() []byte {
 	return file_lianhu_relief_v1_relief_service_proto_rawDescData
 }
 
-var file_lianhu_relief_v1_relief_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_lianhu_relief_v1_relief_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_lianhu_relief_v1_relief_service_proto_goTypes = []any{
-	(*SubmitApplicationRequest)(nil),  // 0: lianhu.relief.v1.SubmitApplicationRequest
-	(*SubmitApplicationResponse)(nil), // 1: lianhu.relief.v1.SubmitApplicationResponse
-	(*DecideApplicationRequest)(nil),  // 2: lianhu.relief.v1.DecideApplicationRequest
-	(*DecideApplicationResponse)(nil), // 3: lianhu.relief.v1.DecideApplicationResponse
-	(*OpenBudgetRequest)(nil),         // 4: lianhu.relief.v1.OpenBudgetRequest
-	(*OpenBudgetResponse)(nil),        // 5: lianhu.relief.v1.OpenBudgetResponse
-	(*FreezeBatchRequest)(nil),        // 6: lianhu.relief.v1.FreezeBatchRequest
-	(*FreezeBatchResponse)(nil),       // 7: lianhu.relief.v1.FreezeBatchResponse
-	(*ApproveBatchRequest)(nil),       // 8: lianhu.relief.v1.ApproveBatchRequest
-	(*ApproveBatchResponse)(nil),      // 9: lianhu.relief.v1.ApproveBatchResponse
-	(*ExportBatchRequest)(nil),        // 10: lianhu.relief.v1.ExportBatchRequest
-	(*ExportBatchResponse)(nil),       // 11: lianhu.relief.v1.ExportBatchResponse
-	(*RecordBankReturnRequest)(nil),   // 12: lianhu.relief.v1.RecordBankReturnRequest
-	(*RecordBankReturnResponse)(nil),  // 13: lianhu.relief.v1.RecordBankReturnResponse
-	(*RepayPaymentRequest)(nil),       // 14: lianhu.relief.v1.RepayPaymentRequest
-	(*RepayPaymentResponse)(nil),      // 15: lianhu.relief.v1.RepayPaymentResponse
-	(BeneficiaryKind)(0),              // 16: lianhu.relief.v1.BeneficiaryKind
-	(*Applicant)(nil),                 // 17: lianhu.relief.v1.Applicant
-	(*Payee)(nil),                     // 18: lianhu.relief.v1.Payee
-	(*Fact)(nil),                      // 19: lianhu.relief.v1.Fact
-	(*v1.Standing)(nil),               // 20: lianhu.custody.v1.Standing
-	(Application_State)(0),            // 21: lianhu.relief.v1.Application.State
-	(Outcome)(0),                      // 22: lianhu.relief.v1.Outcome
-	(Batch_State)(0),                  // 23: lianhu.relief.v1.Batch.State
-	(*BatchFile)(nil),                 // 24: lianhu.relief.v1.BatchFile
-	(Payment_State)(0),                // 25: lianhu.relief.v1.Payment.State
+	(*SubmitApplicationRequest)(nil),    // 0: lianhu.relief.v1.SubmitApplicationRequest
+	(*SubmitApplicationResponse)(nil),   // 1: lianhu.relief.v1.SubmitApplicationResponse
+	(*DecideApplicationRequest)(nil),    // 2: lianhu.relief.v1.DecideApplicationRequest
+	(*DecideApplicationResponse)(nil),   // 3: lianhu.relief.v1.DecideApplicationResponse
+	(*OpenBudgetRequest)(nil),           // 4: lianhu.relief.v1.OpenBudgetRequest
+	(*OpenBudgetResponse)(nil),          // 5: lianhu.relief.v1.OpenBudgetResponse
+	(*FreezeBatchRequest)(nil),          // 6: lianhu.relief.v1.FreezeBatchRequest
+	(*FreezeBatchResponse)(nil),         // 7: lianhu.relief.v1.FreezeBatchResponse
+	(*ApproveBatchRequest)(nil),         // 8: lianhu.relief.v1.ApproveBatchRequest
+	(*ApproveBatchResponse)(nil),        // 9: lianhu.relief.v1.ApproveBatchResponse
+	(*ExportBatchRequest)(nil),          // 10: lianhu.relief.v1.ExportBatchRequest
+	(*ExportBatchResponse)(nil),         // 11: lianhu.relief.v1.ExportBatchResponse
+	(*RecordBankReturnRequest)(nil),     // 12: lianhu.relief.v1.RecordBankReturnRequest
+	(*RecordBankReturnResponse)(nil),    // 13: lianhu.relief.v1.RecordBankReturnResponse
+	(*RepayPaymentRequest)(nil),         // 14: lianhu.relief.v1.RepayPaymentRequest
+	(*RepayPaymentResponse)(nil),        // 15: lianhu.relief.v1.RepayPaymentResponse
+	(*ReturnApplicationRequest)(nil),    // 16: lianhu.relief.v1.ReturnApplicationRequest
+	(*ReturnApplicationResponse)(nil),   // 17: lianhu.relief.v1.ReturnApplicationResponse
+	(*WithdrawApplicationRequest)(nil),  // 18: lianhu.relief.v1.WithdrawApplicationRequest
+	(*WithdrawApplicationResponse)(nil), // 19: lianhu.relief.v1.WithdrawApplicationResponse
+	(*CancelPaymentRequest)(nil),        // 20: lianhu.relief.v1.CancelPaymentRequest
+	(*CancelPaymentResponse)(nil),       // 21: lianhu.relief.v1.CancelPaymentResponse
+	(*CancelBatchRequest)(nil),          // 22: lianhu.relief.v1.CancelBatchRequest
+	(*CancelBatchResponse)(nil),         // 23: lianhu.relief.v1.CancelBatchResponse
+	(BeneficiaryKind)(0),                // 24: lianhu.relief.v1.BeneficiaryKind
+	(*Applicant)(nil),                   // 25: lianhu.relief.v1.Applicant
+	(*Payee)(nil),                       // 26: lianhu.relief.v1.Payee
+	(*Fact)(nil),                        // 27: lianhu.relief.v1.Fact
+	(*v1.Standing)(nil),                 // 28: lianhu.custody.v1.Standing
+	(Application_State)(0),              // 29: lianhu.relief.v1.Application.State
+	(Outcome)(0),                        // 30: lianhu.relief.v1.Outcome
+	(Batch_State)(0),                    // 31: lianhu.relief.v1.Batch.State
+	(*BatchFile)(nil),                   // 32: lianhu.relief.v1.BatchFile
+	(Payment_State)(0),                  // 33: lianhu.relief.v1.Payment.State
+	(EndGrounds)(0),                     // 34: lianhu.relief.v1.EndGrounds
 }
 var file_lianhu_relief_v1_relief_service_proto_depIdxs = []int32{
-	16, // 0: lianhu.relief.v1.SubmitApplicationRequest.beneficiary_kind:type_name -> lianhu.relief.v1.BeneficiaryKind
-	17, // 1: lianhu.relief.v1.SubmitApplicationRequest.applicant:type_name -> lianhu.relief.v1.Applicant
-	18, // 2: lianhu.relief.v1.SubmitApplicationRequest.payee:type_name -> lianhu.relief.v1.Payee
-	19, // 3: lianhu.relief.v1.SubmitApplicationRequest.facts:type_name -> lianhu.relief.v1.Fact
-	20, // 4: lianhu.relief.v1.SubmitApplicationResponse.standing:type_name -> lianhu.custody.v1.Standing
-	21, // 5: lianhu.relief.v1.SubmitApplicationResponse.state:type_name -> lianhu.relief.v1.Application.State
-	19, // 6: lianhu.relief.v1.DecideApplicationRequest.facts:type_name -> lianhu.relief.v1.Fact
-	20, // 7: lianhu.relief.v1.DecideApplicationResponse.standing:type_name -> lianhu.custody.v1.Standing
-	21, // 8: lianhu.relief.v1.DecideApplicationResponse.state:type_name -> lianhu.relief.v1.Application.State
-	22, // 9: lianhu.relief.v1.DecideApplicationResponse.outcome:type_name -> lianhu.relief.v1.Outcome
-	20, // 10: lianhu.relief.v1.FreezeBatchResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 11: lianhu.relief.v1.FreezeBatchResponse.state:type_name -> lianhu.relief.v1.Batch.State
-	20, // 12: lianhu.relief.v1.ApproveBatchResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 13: lianhu.relief.v1.ApproveBatchResponse.state:type_name -> lianhu.relief.v1.Batch.State
-	20, // 14: lianhu.relief.v1.ExportBatchResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 15: lianhu.relief.v1.ExportBatchResponse.state:type_name -> lianhu.relief.v1.Batch.State
-	24, // 16: lianhu.relief.v1.ExportBatchResponse.file:type_name -> lianhu.relief.v1.BatchFile
-	20, // 17: lianhu.relief.v1.RecordBankReturnResponse.standing:type_name -> lianhu.custody.v1.Standing
-	23, // 18: lianhu.relief.v1.RecordBankReturnResponse.state:type_name -> lianhu.relief.v1.Batch.State
-	18, // 19: lianhu.relief.v1.RepayPaymentRequest.payee:type_name -> lianhu.relief.v1.Payee
-	20, // 20: lianhu.relief.v1.RepayPaymentResponse.standing:type_name -> lianhu.custody.v1.Standing
-	25, // 21: lianhu.relief.v1.RepayPaymentResponse.state:type_name -> lianhu.relief.v1.Payment.State
-	0,  // 22: lianhu.relief.v1.ReliefService.SubmitApplication:input_type -> lianhu.relief.v1.SubmitApplicationRequest
-	2,  // 23: lianhu.relief.v1.ReliefService.DecideApplication:input_type -> lianhu.relief.v1.DecideApplicationRequest
-	4,  // 24: lianhu.relief.v1.ReliefService.OpenBudget:input_type -> lianhu.relief.v1.OpenBudgetRequest
-	6,  // 25: lianhu.relief.v1.ReliefService.FreezeBatch:input_type -> lianhu.relief.v1.FreezeBatchRequest
-	8,  // 26: lianhu.relief.v1.ReliefService.ApproveBatch:input_type -> lianhu.relief.v1.ApproveBatchRequest
-	10, // 27: lianhu.relief.v1.ReliefService.ExportBatch:input_type -> lianhu.relief.v1.ExportBatchRequest
-	12, // 28: lianhu.relief.v1.ReliefService.RecordBankReturn:input_type -> lianhu.relief.v1.RecordBankReturnRequest
-	14, // 29: lianhu.relief.v1.ReliefService.RepayPayment:input_type -> lianhu.relief.v1.RepayPaymentRequest
-	1,  // 30: lianhu.relief.v1.ReliefService.SubmitApplication:output_type -> lianhu.relief.v1.SubmitApplicationResponse
-	3,  // 31: lianhu.relief.v1.ReliefService.DecideApplication:output_type -> lianhu.relief.v1.DecideApplicationResponse
-	5,  // 32: lianhu.relief.v1.ReliefService.OpenBudget:output_type -> lianhu.relief.v1.OpenBudgetResponse
-	7,  // 33: lianhu.relief.v1.ReliefService.FreezeBatch:output_type -> lianhu.relief.v1.FreezeBatchResponse
-	9,  // 34: lianhu.relief.v1.ReliefService.ApproveBatch:output_type -> lianhu.relief.v1.ApproveBatchResponse
-	11, // 35: lianhu.relief.v1.ReliefService.ExportBatch:output_type -> lianhu.relief.v1.ExportBatchResponse
-	13, // 36: lianhu.relief.v1.ReliefService.RecordBankReturn:output_type -> lianhu.relief.v1.RecordBankReturnResponse
-	15, // 37: lianhu.relief.v1.ReliefService.RepayPayment:output_type -> lianhu.relief.v1.RepayPaymentResponse
-	30, // [30:38] is the sub-list for method output_type
-	22, // [22:30] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	24, // 0: lianhu.relief.v1.SubmitApplicationRequest.beneficiary_kind:type_name -> lianhu.relief.v1.BeneficiaryKind
+	25, // 1: lianhu.relief.v1.SubmitApplicationRequest.applicant:type_name -> lianhu.relief.v1.Applicant
+	26, // 2: lianhu.relief.v1.SubmitApplicationRequest.payee:type_name -> lianhu.relief.v1.Payee
+	27, // 3: lianhu.relief.v1.SubmitApplicationRequest.facts:type_name -> lianhu.relief.v1.Fact
+	28, // 4: lianhu.relief.v1.SubmitApplicationResponse.standing:type_name -> lianhu.custody.v1.Standing
+	29, // 5: lianhu.relief.v1.SubmitApplicationResponse.state:type_name -> lianhu.relief.v1.Application.State
+	27, // 6: lianhu.relief.v1.DecideApplicationRequest.facts:type_name -> lianhu.relief.v1.Fact
+	28, // 7: lianhu.relief.v1.DecideApplicationResponse.standing:type_name -> lianhu.custody.v1.Standing
+	29, // 8: lianhu.relief.v1.DecideApplicationResponse.state:type_name -> lianhu.relief.v1.Application.State
+	30, // 9: lianhu.relief.v1.DecideApplicationResponse.outcome:type_name -> lianhu.relief.v1.Outcome
+	28, // 10: lianhu.relief.v1.FreezeBatchResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 11: lianhu.relief.v1.FreezeBatchResponse.state:type_name -> lianhu.relief.v1.Batch.State
+	28, // 12: lianhu.relief.v1.ApproveBatchResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 13: lianhu.relief.v1.ApproveBatchResponse.state:type_name -> lianhu.relief.v1.Batch.State
+	28, // 14: lianhu.relief.v1.ExportBatchResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 15: lianhu.relief.v1.ExportBatchResponse.state:type_name -> lianhu.relief.v1.Batch.State
+	32, // 16: lianhu.relief.v1.ExportBatchResponse.file:type_name -> lianhu.relief.v1.BatchFile
+	28, // 17: lianhu.relief.v1.RecordBankReturnResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 18: lianhu.relief.v1.RecordBankReturnResponse.state:type_name -> lianhu.relief.v1.Batch.State
+	26, // 19: lianhu.relief.v1.RepayPaymentRequest.payee:type_name -> lianhu.relief.v1.Payee
+	28, // 20: lianhu.relief.v1.RepayPaymentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	33, // 21: lianhu.relief.v1.RepayPaymentResponse.state:type_name -> lianhu.relief.v1.Payment.State
+	28, // 22: lianhu.relief.v1.ReturnApplicationResponse.standing:type_name -> lianhu.custody.v1.Standing
+	29, // 23: lianhu.relief.v1.ReturnApplicationResponse.state:type_name -> lianhu.relief.v1.Application.State
+	34, // 24: lianhu.relief.v1.WithdrawApplicationRequest.grounds:type_name -> lianhu.relief.v1.EndGrounds
+	28, // 25: lianhu.relief.v1.WithdrawApplicationResponse.standing:type_name -> lianhu.custody.v1.Standing
+	29, // 26: lianhu.relief.v1.WithdrawApplicationResponse.state:type_name -> lianhu.relief.v1.Application.State
+	34, // 27: lianhu.relief.v1.CancelPaymentRequest.grounds:type_name -> lianhu.relief.v1.EndGrounds
+	28, // 28: lianhu.relief.v1.CancelPaymentResponse.standing:type_name -> lianhu.custody.v1.Standing
+	33, // 29: lianhu.relief.v1.CancelPaymentResponse.state:type_name -> lianhu.relief.v1.Payment.State
+	34, // 30: lianhu.relief.v1.CancelBatchRequest.grounds:type_name -> lianhu.relief.v1.EndGrounds
+	28, // 31: lianhu.relief.v1.CancelBatchResponse.standing:type_name -> lianhu.custody.v1.Standing
+	31, // 32: lianhu.relief.v1.CancelBatchResponse.state:type_name -> lianhu.relief.v1.Batch.State
+	0,  // 33: lianhu.relief.v1.ReliefService.SubmitApplication:input_type -> lianhu.relief.v1.SubmitApplicationRequest
+	2,  // 34: lianhu.relief.v1.ReliefService.DecideApplication:input_type -> lianhu.relief.v1.DecideApplicationRequest
+	4,  // 35: lianhu.relief.v1.ReliefService.OpenBudget:input_type -> lianhu.relief.v1.OpenBudgetRequest
+	6,  // 36: lianhu.relief.v1.ReliefService.FreezeBatch:input_type -> lianhu.relief.v1.FreezeBatchRequest
+	8,  // 37: lianhu.relief.v1.ReliefService.ApproveBatch:input_type -> lianhu.relief.v1.ApproveBatchRequest
+	10, // 38: lianhu.relief.v1.ReliefService.ExportBatch:input_type -> lianhu.relief.v1.ExportBatchRequest
+	12, // 39: lianhu.relief.v1.ReliefService.RecordBankReturn:input_type -> lianhu.relief.v1.RecordBankReturnRequest
+	14, // 40: lianhu.relief.v1.ReliefService.RepayPayment:input_type -> lianhu.relief.v1.RepayPaymentRequest
+	16, // 41: lianhu.relief.v1.ReliefService.ReturnApplication:input_type -> lianhu.relief.v1.ReturnApplicationRequest
+	18, // 42: lianhu.relief.v1.ReliefService.WithdrawApplication:input_type -> lianhu.relief.v1.WithdrawApplicationRequest
+	20, // 43: lianhu.relief.v1.ReliefService.CancelPayment:input_type -> lianhu.relief.v1.CancelPaymentRequest
+	22, // 44: lianhu.relief.v1.ReliefService.CancelBatch:input_type -> lianhu.relief.v1.CancelBatchRequest
+	1,  // 45: lianhu.relief.v1.ReliefService.SubmitApplication:output_type -> lianhu.relief.v1.SubmitApplicationResponse
+	3,  // 46: lianhu.relief.v1.ReliefService.DecideApplication:output_type -> lianhu.relief.v1.DecideApplicationResponse
+	5,  // 47: lianhu.relief.v1.ReliefService.OpenBudget:output_type -> lianhu.relief.v1.OpenBudgetResponse
+	7,  // 48: lianhu.relief.v1.ReliefService.FreezeBatch:output_type -> lianhu.relief.v1.FreezeBatchResponse
+	9,  // 49: lianhu.relief.v1.ReliefService.ApproveBatch:output_type -> lianhu.relief.v1.ApproveBatchResponse
+	11, // 50: lianhu.relief.v1.ReliefService.ExportBatch:output_type -> lianhu.relief.v1.ExportBatchResponse
+	13, // 51: lianhu.relief.v1.ReliefService.RecordBankReturn:output_type -> lianhu.relief.v1.RecordBankReturnResponse
+	15, // 52: lianhu.relief.v1.ReliefService.RepayPayment:output_type -> lianhu.relief.v1.RepayPaymentResponse
+	17, // 53: lianhu.relief.v1.ReliefService.ReturnApplication:output_type -> lianhu.relief.v1.ReturnApplicationResponse
+	19, // 54: lianhu.relief.v1.ReliefService.WithdrawApplication:output_type -> lianhu.relief.v1.WithdrawApplicationResponse
+	21, // 55: lianhu.relief.v1.ReliefService.CancelPayment:output_type -> lianhu.relief.v1.CancelPaymentResponse
+	23, // 56: lianhu.relief.v1.ReliefService.CancelBatch:output_type -> lianhu.relief.v1.CancelBatchResponse
+	45, // [45:57] is the sub-list for method output_type
+	33, // [33:45] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_lianhu_relief_v1_relief_service_proto_init() }
@@ -1533,7 +2199,7 @@ func file_lianhu_relief_v1_relief_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lianhu_relief_v1_relief_service_proto_rawDesc), len(file_lianhu_relief_v1_relief_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,14 +19,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReliefService_SubmitApplication_FullMethodName = "/lianhu.relief.v1.ReliefService/SubmitApplication"
-	ReliefService_DecideApplication_FullMethodName = "/lianhu.relief.v1.ReliefService/DecideApplication"
-	ReliefService_OpenBudget_FullMethodName        = "/lianhu.relief.v1.ReliefService/OpenBudget"
-	ReliefService_FreezeBatch_FullMethodName       = "/lianhu.relief.v1.ReliefService/FreezeBatch"
-	ReliefService_ApproveBatch_FullMethodName      = "/lianhu.relief.v1.ReliefService/ApproveBatch"
-	ReliefService_ExportBatch_FullMethodName       = "/lianhu.relief.v1.ReliefService/ExportBatch"
-	ReliefService_RecordBankReturn_FullMethodName  = "/lianhu.relief.v1.ReliefService/RecordBankReturn"
-	ReliefService_RepayPayment_FullMethodName      = "/lianhu.relief.v1.ReliefService/RepayPayment"
+	ReliefService_SubmitApplication_FullMethodName   = "/lianhu.relief.v1.ReliefService/SubmitApplication"
+	ReliefService_DecideApplication_FullMethodName   = "/lianhu.relief.v1.ReliefService/DecideApplication"
+	ReliefService_OpenBudget_FullMethodName          = "/lianhu.relief.v1.ReliefService/OpenBudget"
+	ReliefService_FreezeBatch_FullMethodName         = "/lianhu.relief.v1.ReliefService/FreezeBatch"
+	ReliefService_ApproveBatch_FullMethodName        = "/lianhu.relief.v1.ReliefService/ApproveBatch"
+	ReliefService_ExportBatch_FullMethodName         = "/lianhu.relief.v1.ReliefService/ExportBatch"
+	ReliefService_RecordBankReturn_FullMethodName    = "/lianhu.relief.v1.ReliefService/RecordBankReturn"
+	ReliefService_RepayPayment_FullMethodName        = "/lianhu.relief.v1.ReliefService/RepayPayment"
+	ReliefService_ReturnApplication_FullMethodName   = "/lianhu.relief.v1.ReliefService/ReturnApplication"
+	ReliefService_WithdrawApplication_FullMethodName = "/lianhu.relief.v1.ReliefService/WithdrawApplication"
+	ReliefService_CancelPayment_FullMethodName       = "/lianhu.relief.v1.ReliefService/CancelPayment"
+	ReliefService_CancelBatch_FullMethodName         = "/lianhu.relief.v1.ReliefService/CancelBatch"
 )
 
 // ReliefServiceClient is the client API for ReliefService service.
@@ -36,19 +40,20 @@ const (
 // ReliefService changes applications, budgets, batches and payments. Who may not know of an item is told NOT_FOUND.
 type ReliefServiceClient interface {
 	// SubmitApplication hands in an application: a new one, or one an accepted referral has opened (申请). Callable by: village,
-	// township; of the division concerned. Custody: held by the township that decides. Clock: that of the programme, for
-	// example templief.fast; an opened one keeps the deadline it has. Errors: PROGRAMME_UNKNOWN, FACT_INVALID,
-	// BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, APPLICATION_EXISTS, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND,
+	// township; of the division concerned; civil_affairs as holder. Custody: held by the township that decides. Clock: that of the programme, for
+	// example templief.fast; an opened one keeps the deadline it has. UNAVAILABLE while the registry, which is asked who the child is, is away.
+	// Errors: PROGRAMME_UNKNOWN, FACT_INVALID, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, APPLICATION_EXISTS, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	SubmitApplication(ctx context.Context, in *SubmitApplicationRequest, opts ...grpc.CallOption) (*SubmitApplicationResponse, error)
 	// DecideApplication decides by the programme's conditions on the declared, confirmed and derived facts; the caller confirms facts, the
-	// rule decides, and the decision is stored with all it rests on (审批, policy R5.6). Callable by: township; as holder.
-	// Custody: approved, the application stays with the township until it is paid, and its payment is held by the lead office,
-	// clock payment.approve; refused, it is closed. Errors: FACT_INVALID, FACTS_MISSING, PLACEHOLDER_AMOUNT, BUDGET_MISSING,
+	// rule decides, and the decision is stored with all it rests on (审批, policy R5.6). Callable by: township, civil_affairs; as
+	// holder; an officer. Custody: approved, the application stays with its holder until it is paid, and its payment is held by the lead office,
+	// clock payment.approve; refused, it is closed. Period and account are those of the year of the decision. UNAVAILABLE while the registry is
+	// away. Errors: OFFICER_REQUIRED, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, FACT_INVALID, FACTS_MISSING, PLACEHOLDER_AMOUNT, BUDGET_MISSING,
 	// BUDGET_EXHAUSTED, PAYMENT_EXISTS, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DecideApplication(ctx context.Context, in *DecideApplicationRequest, opts ...grpc.CallOption) (*DecideApplicationResponse, error)
-	// OpenBudget sets money aside for a programme, township and year (设立预算). Callable by: finance, civil_affairs. Custody and clocks:
-	// none. Errors: PROGRAMME_UNKNOWN, BUDGET_EXISTS, DIVISION_UNKNOWN.
+	// OpenBudget sets money aside for a programme, township and year (设立预算). Callable by: finance, civil_affairs; an officer. Custody and
+	// clocks: none. Errors: OFFICER_REQUIRED, PROGRAMME_UNKNOWN, BUDGET_EXISTS, DIVISION_UNKNOWN.
 	OpenBudget(ctx context.Context, in *OpenBudgetRequest, opts ...grpc.CallOption) (*OpenBudgetResponse, error)
 	// FreezeBatch fixes a list of payments for the bank (编制批次). Callable by: finance, civil_affairs; an officer. Custody: the batch is held
 	// by the lead office, clock payment.approve; its payments follow it. Errors: OFFICER_REQUIRED, PAYMENT_NOT_FREE, PROGRAMMES_MIXED,
@@ -60,19 +65,38 @@ type ReliefServiceClient interface {
 	// DIGEST_MISMATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ApproveBatch(ctx context.Context, in *ApproveBatchRequest, opts ...grpc.CallOption) (*ApproveBatchResponse, error)
 	// ExportBatch makes the file for the bank and hands the batch over (报送银行); fetch the file with DownloadBatchFile or GetBatchFile.
-	// Callable by: finance, civil_affairs. Custody: unchanged. Clock: payment.bank_return. Errors: PLACEHOLDER_AMOUNT, STATE_FORBIDS, NOT_FOUND,
+	// Callable by: finance, civil_affairs; an officer. Custody: unchanged. Clock: payment.bank_return. Errors: OFFICER_REQUIRED, PLACEHOLDER_AMOUNT, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	ExportBatch(ctx context.Context, in *ExportBatchRequest, opts ...grpc.CallOption) (*ExportBatchResponse, error)
-	// RecordBankReturn takes in the bank's answer to some or all lines of a batch (银行回盘); a wrong line refuses the whole file.
-	// Callable by: finance, civil_affairs. Custody: a returned payment stays with the lead office, clock payment.approve, until it is
-	// paid again; paid ones are closed, and with the last one the application; a batch with all lines answered is closed. Errors:
-	// RETURN_FILE_CORRUPTED, RETURN_FILE_UNREADABLE, RETURN_LINE_UNKNOWN, RETURN_LINE_REPEATED, RETURN_AMOUNT_DIFFERS, STATE_FORBIDS,
+	// RecordBankReturn takes in the bank's answer to some or all lines of a batch (银行回盘); a wrong line refuses the whole file. A line
+	// equal to a recorded answer is counted as repeated, so that a file that was cut can be sent again whole. Dates lie between the day of export
+	// and today. Callable by: finance, civil_affairs; an officer. Custody: a returned payment stays with the lead office, clock payment.approve, until it is
+	// paid again; paid ones are closed, and with the last one the application; a batch with all lines answered is closed. Errors: OFFICER_REQUIRED,
+	// RETURN_FILE_CORRUPTED, RETURN_FILE_UNREADABLE, RETURN_LINE_UNKNOWN, RETURN_LINE_REPEATED, RETURN_AMOUNT_DIFFERS, RETURN_DATE_IMPLAUSIBLE, STATE_FORBIDS,
 	// NOT_FOUND, ETAG_MISMATCH.
 	RecordBankReturn(ctx context.Context, in *RecordBankReturnRequest, opts ...grpc.CallOption) (*RecordBankReturnResponse, error)
-	// RepayPayment replaces a returned payment by one to a corrected account (更正重发). Callable by: finance, civil_affairs. Custody: the
+	// RepayPayment replaces a returned payment by one to a corrected account (更正重发). Callable by: finance, civil_affairs; an officer. Custody: the
 	// returned payment is closed, the new one is held by the lead office. Clock: payment.approve. The answer is the new payment.
-	// Errors: PAYEE_UNCHANGED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// Errors: OFFICER_REQUIRED, PAYEE_UNCHANGED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RepayPayment(ctx context.Context, in *RepayPaymentRequest, opts ...grpc.CallOption) (*RepayPaymentResponse, error)
+	// ReturnApplication gives an application back (退回): the township, as holder, gives one that was handed in back to be filled in anew; the lead
+	// office, which took it over after two missed deadlines, gives it back to the township. Callable by: township, civil_affairs; as holder; an
+	// officer. Custody: the township holds. Clock: that of the programme. Errors: OFFICER_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND,
+	// ETAG_MISMATCH.
+	ReturnApplication(ctx context.Context, in *ReturnApplicationRequest, opts ...grpc.CallOption) (*ReturnApplicationResponse, error)
+	// WithdrawApplication takes an application back (撤回). Before the decision: whoever handed it in, and the holder. After an approval, while
+	// the payment is in no batch: the holder; the payment is cancelled and its money is free again. Callable by: village, township; of the place;
+	// civil_affairs as holder; an officer. Custody and clock: closed, the payment's too. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, NOT_HOLDER,
+	// PAYMENT_IN_BATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	WithdrawApplication(ctx context.Context, in *WithdrawApplicationRequest, opts ...grpc.CallOption) (*WithdrawApplicationResponse, error)
+	// CancelPayment gives up a payment that waits for a batch, or that the bank has returned (取消发放). Its money is free again, and its application is
+	// closed as withdrawn. Callable by: finance, civil_affairs; an officer. Custody and clock: closed, the application's too. Errors:
+	// OFFICER_REQUIRED, NOTE_REQUIRED, PAYMENT_IN_BATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	CancelPayment(ctx context.Context, in *CancelPaymentRequest, opts ...grpc.CallOption) (*CancelPaymentResponse, error)
+	// CancelBatch takes a batch back before it goes to the bank (取消批次): the preparer unfreezes it, or an approver does not approve it. Its payments
+	// wait for another batch. Callable by: finance, civil_affairs; an officer. Custody and clock: closed; the payments stay with the lead office,
+	// clock payment.approve. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	CancelBatch(ctx context.Context, in *CancelBatchRequest, opts ...grpc.CallOption) (*CancelBatchResponse, error)
 }
 
 type reliefServiceClient struct {
@@ -163,6 +187,46 @@ func (c *reliefServiceClient) RepayPayment(ctx context.Context, in *RepayPayment
 	return out, nil
 }
 
+func (c *reliefServiceClient) ReturnApplication(ctx context.Context, in *ReturnApplicationRequest, opts ...grpc.CallOption) (*ReturnApplicationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReturnApplicationResponse)
+	err := c.cc.Invoke(ctx, ReliefService_ReturnApplication_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reliefServiceClient) WithdrawApplication(ctx context.Context, in *WithdrawApplicationRequest, opts ...grpc.CallOption) (*WithdrawApplicationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawApplicationResponse)
+	err := c.cc.Invoke(ctx, ReliefService_WithdrawApplication_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reliefServiceClient) CancelPayment(ctx context.Context, in *CancelPaymentRequest, opts ...grpc.CallOption) (*CancelPaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelPaymentResponse)
+	err := c.cc.Invoke(ctx, ReliefService_CancelPayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reliefServiceClient) CancelBatch(ctx context.Context, in *CancelBatchRequest, opts ...grpc.CallOption) (*CancelBatchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelBatchResponse)
+	err := c.cc.Invoke(ctx, ReliefService_CancelBatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReliefServiceServer is the server API for ReliefService service.
 // All implementations must embed UnimplementedReliefServiceServer
 // for forward compatibility.
@@ -170,19 +234,20 @@ func (c *reliefServiceClient) RepayPayment(ctx context.Context, in *RepayPayment
 // ReliefService changes applications, budgets, batches and payments. Who may not know of an item is told NOT_FOUND.
 type ReliefServiceServer interface {
 	// SubmitApplication hands in an application: a new one, or one an accepted referral has opened (申请). Callable by: village,
-	// township; of the division concerned. Custody: held by the township that decides. Clock: that of the programme, for
-	// example templief.fast; an opened one keeps the deadline it has. Errors: PROGRAMME_UNKNOWN, FACT_INVALID,
-	// BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, APPLICATION_EXISTS, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND,
+	// township; of the division concerned; civil_affairs as holder. Custody: held by the township that decides. Clock: that of the programme, for
+	// example templief.fast; an opened one keeps the deadline it has. UNAVAILABLE while the registry, which is asked who the child is, is away.
+	// Errors: PROGRAMME_UNKNOWN, FACT_INVALID, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, APPLICATION_EXISTS, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	SubmitApplication(context.Context, *SubmitApplicationRequest) (*SubmitApplicationResponse, error)
 	// DecideApplication decides by the programme's conditions on the declared, confirmed and derived facts; the caller confirms facts, the
-	// rule decides, and the decision is stored with all it rests on (审批, policy R5.6). Callable by: township; as holder.
-	// Custody: approved, the application stays with the township until it is paid, and its payment is held by the lead office,
-	// clock payment.approve; refused, it is closed. Errors: FACT_INVALID, FACTS_MISSING, PLACEHOLDER_AMOUNT, BUDGET_MISSING,
+	// rule decides, and the decision is stored with all it rests on (审批, policy R5.6). Callable by: township, civil_affairs; as
+	// holder; an officer. Custody: approved, the application stays with its holder until it is paid, and its payment is held by the lead office,
+	// clock payment.approve; refused, it is closed. Period and account are those of the year of the decision. UNAVAILABLE while the registry is
+	// away. Errors: OFFICER_REQUIRED, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, FACT_INVALID, FACTS_MISSING, PLACEHOLDER_AMOUNT, BUDGET_MISSING,
 	// BUDGET_EXHAUSTED, PAYMENT_EXISTS, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DecideApplication(context.Context, *DecideApplicationRequest) (*DecideApplicationResponse, error)
-	// OpenBudget sets money aside for a programme, township and year (设立预算). Callable by: finance, civil_affairs. Custody and clocks:
-	// none. Errors: PROGRAMME_UNKNOWN, BUDGET_EXISTS, DIVISION_UNKNOWN.
+	// OpenBudget sets money aside for a programme, township and year (设立预算). Callable by: finance, civil_affairs; an officer. Custody and
+	// clocks: none. Errors: OFFICER_REQUIRED, PROGRAMME_UNKNOWN, BUDGET_EXISTS, DIVISION_UNKNOWN.
 	OpenBudget(context.Context, *OpenBudgetRequest) (*OpenBudgetResponse, error)
 	// FreezeBatch fixes a list of payments for the bank (编制批次). Callable by: finance, civil_affairs; an officer. Custody: the batch is held
 	// by the lead office, clock payment.approve; its payments follow it. Errors: OFFICER_REQUIRED, PAYMENT_NOT_FREE, PROGRAMMES_MIXED,
@@ -194,19 +259,38 @@ type ReliefServiceServer interface {
 	// DIGEST_MISMATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ApproveBatch(context.Context, *ApproveBatchRequest) (*ApproveBatchResponse, error)
 	// ExportBatch makes the file for the bank and hands the batch over (报送银行); fetch the file with DownloadBatchFile or GetBatchFile.
-	// Callable by: finance, civil_affairs. Custody: unchanged. Clock: payment.bank_return. Errors: PLACEHOLDER_AMOUNT, STATE_FORBIDS, NOT_FOUND,
+	// Callable by: finance, civil_affairs; an officer. Custody: unchanged. Clock: payment.bank_return. Errors: OFFICER_REQUIRED, PLACEHOLDER_AMOUNT, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	ExportBatch(context.Context, *ExportBatchRequest) (*ExportBatchResponse, error)
-	// RecordBankReturn takes in the bank's answer to some or all lines of a batch (银行回盘); a wrong line refuses the whole file.
-	// Callable by: finance, civil_affairs. Custody: a returned payment stays with the lead office, clock payment.approve, until it is
-	// paid again; paid ones are closed, and with the last one the application; a batch with all lines answered is closed. Errors:
-	// RETURN_FILE_CORRUPTED, RETURN_FILE_UNREADABLE, RETURN_LINE_UNKNOWN, RETURN_LINE_REPEATED, RETURN_AMOUNT_DIFFERS, STATE_FORBIDS,
+	// RecordBankReturn takes in the bank's answer to some or all lines of a batch (银行回盘); a wrong line refuses the whole file. A line
+	// equal to a recorded answer is counted as repeated, so that a file that was cut can be sent again whole. Dates lie between the day of export
+	// and today. Callable by: finance, civil_affairs; an officer. Custody: a returned payment stays with the lead office, clock payment.approve, until it is
+	// paid again; paid ones are closed, and with the last one the application; a batch with all lines answered is closed. Errors: OFFICER_REQUIRED,
+	// RETURN_FILE_CORRUPTED, RETURN_FILE_UNREADABLE, RETURN_LINE_UNKNOWN, RETURN_LINE_REPEATED, RETURN_AMOUNT_DIFFERS, RETURN_DATE_IMPLAUSIBLE, STATE_FORBIDS,
 	// NOT_FOUND, ETAG_MISMATCH.
 	RecordBankReturn(context.Context, *RecordBankReturnRequest) (*RecordBankReturnResponse, error)
-	// RepayPayment replaces a returned payment by one to a corrected account (更正重发). Callable by: finance, civil_affairs. Custody: the
+	// RepayPayment replaces a returned payment by one to a corrected account (更正重发). Callable by: finance, civil_affairs; an officer. Custody: the
 	// returned payment is closed, the new one is held by the lead office. Clock: payment.approve. The answer is the new payment.
-	// Errors: PAYEE_UNCHANGED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// Errors: OFFICER_REQUIRED, PAYEE_UNCHANGED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RepayPayment(context.Context, *RepayPaymentRequest) (*RepayPaymentResponse, error)
+	// ReturnApplication gives an application back (退回): the township, as holder, gives one that was handed in back to be filled in anew; the lead
+	// office, which took it over after two missed deadlines, gives it back to the township. Callable by: township, civil_affairs; as holder; an
+	// officer. Custody: the township holds. Clock: that of the programme. Errors: OFFICER_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND,
+	// ETAG_MISMATCH.
+	ReturnApplication(context.Context, *ReturnApplicationRequest) (*ReturnApplicationResponse, error)
+	// WithdrawApplication takes an application back (撤回). Before the decision: whoever handed it in, and the holder. After an approval, while
+	// the payment is in no batch: the holder; the payment is cancelled and its money is free again. Callable by: village, township; of the place;
+	// civil_affairs as holder; an officer. Custody and clock: closed, the payment's too. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, NOT_HOLDER,
+	// PAYMENT_IN_BATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	WithdrawApplication(context.Context, *WithdrawApplicationRequest) (*WithdrawApplicationResponse, error)
+	// CancelPayment gives up a payment that waits for a batch, or that the bank has returned (取消发放). Its money is free again, and its application is
+	// closed as withdrawn. Callable by: finance, civil_affairs; an officer. Custody and clock: closed, the application's too. Errors:
+	// OFFICER_REQUIRED, NOTE_REQUIRED, PAYMENT_IN_BATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	CancelPayment(context.Context, *CancelPaymentRequest) (*CancelPaymentResponse, error)
+	// CancelBatch takes a batch back before it goes to the bank (取消批次): the preparer unfreezes it, or an approver does not approve it. Its payments
+	// wait for another batch. Callable by: finance, civil_affairs; an officer. Custody and clock: closed; the payments stay with the lead office,
+	// clock payment.approve. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	CancelBatch(context.Context, *CancelBatchRequest) (*CancelBatchResponse, error)
 	mustEmbedUnimplementedReliefServiceServer()
 }
 
@@ -240,6 +324,18 @@ func (UnimplementedReliefServiceServer) RecordBankReturn(context.Context, *Recor
 }
 func (UnimplementedReliefServiceServer) RepayPayment(context.Context, *RepayPaymentRequest) (*RepayPaymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RepayPayment not implemented")
+}
+func (UnimplementedReliefServiceServer) ReturnApplication(context.Context, *ReturnApplicationRequest) (*ReturnApplicationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReturnApplication not implemented")
+}
+func (UnimplementedReliefServiceServer) WithdrawApplication(context.Context, *WithdrawApplicationRequest) (*WithdrawApplicationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawApplication not implemented")
+}
+func (UnimplementedReliefServiceServer) CancelPayment(context.Context, *CancelPaymentRequest) (*CancelPaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelPayment not implemented")
+}
+func (UnimplementedReliefServiceServer) CancelBatch(context.Context, *CancelBatchRequest) (*CancelBatchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelBatch not implemented")
 }
 func (UnimplementedReliefServiceServer) mustEmbedUnimplementedReliefServiceServer() {}
 func (UnimplementedReliefServiceServer) testEmbeddedByValue()                       {}
@@ -406,6 +502,78 @@ func _ReliefService_RepayPayment_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReliefService_ReturnApplication_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReturnApplicationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReliefServiceServer).ReturnApplication(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReliefService_ReturnApplication_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReliefServiceServer).ReturnApplication(ctx, req.(*ReturnApplicationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReliefService_WithdrawApplication_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawApplicationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReliefServiceServer).WithdrawApplication(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReliefService_WithdrawApplication_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReliefServiceServer).WithdrawApplication(ctx, req.(*WithdrawApplicationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReliefService_CancelPayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelPaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReliefServiceServer).CancelPayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReliefService_CancelPayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReliefServiceServer).CancelPayment(ctx, req.(*CancelPaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReliefService_CancelBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelBatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReliefServiceServer).CancelBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReliefService_CancelBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReliefServiceServer).CancelBatch(ctx, req.(*CancelBatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReliefService_ServiceDesc is the grpc.ServiceDesc for ReliefService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -444,6 +612,22 @@ var ReliefService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RepayPayment",
 			Handler:    _ReliefService_RepayPayment_Handler,
+		},
+		{
+			MethodName: "ReturnApplication",
+			Handler:    _ReliefService_ReturnApplication_Handler,
+		},
+		{
+			MethodName: "WithdrawApplication",
+			Handler:    _ReliefService_WithdrawApplication_Handler,
+		},
+		{
+			MethodName: "CancelPayment",
+			Handler:    _ReliefService_CancelPayment_Handler,
+		},
+		{
+			MethodName: "CancelBatch",
+			Handler:    _ReliefService_CancelBatch_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -441,6 +441,51 @@ func local_request_ReferralService_CloseCase_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
+func request_ReferralService_WithdrawReferral_0(ctx context.Context, marshaler runtime.Marshaler, client extReferralv1.ReferralServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReferralv1.WithdrawReferralRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["referral_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "referral_id")
+	}
+	protoReq.ReferralId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "referral_id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.WithdrawReferral(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_ReferralService_WithdrawReferral_0(ctx context.Context, marshaler runtime.Marshaler, server extReferralv1.ReferralServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extReferralv1.WithdrawReferralRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["referral_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "referral_id")
+	}
+	protoReq.ReferralId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "referral_id", err)
+	}
+	msg, err := server.WithdrawReferral(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterReferralServiceHandlerServer registers the http handlers for service ReferralService to "mux".
 // UnaryRPC     :call ReferralServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -626,6 +671,26 @@ func RegisterReferralServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 			return
 		}
 		forward_ReferralService_CloseCase_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_ReferralService_WithdrawReferral_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.referral.v1.ReferralService/WithdrawReferral", runtime.WithHTTPPathPattern("/v1/referral/referrals/{referral_id}:withdraw"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_ReferralService_WithdrawReferral_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ReferralService_WithdrawReferral_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -820,29 +885,48 @@ func RegisterReferralServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_ReferralService_CloseCase_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_ReferralService_WithdrawReferral_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.referral.v1.ReferralService/WithdrawReferral", runtime.WithHTTPPathPattern("/v1/referral/referrals/{referral_id}:withdraw"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_ReferralService_WithdrawReferral_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ReferralService_WithdrawReferral_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
-	pattern_ReferralService_AcceptReferral_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "accept"))
-	pattern_ReferralService_DeclineReferral_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "decline"))
-	pattern_ReferralService_RecordProgress_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "recordProgress"))
-	pattern_ReferralService_DeliverReferral_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "deliver"))
-	pattern_ReferralService_ConfirmReferral_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "confirm"))
-	pattern_ReferralService_RejectDelivery_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "reject"))
-	pattern_ReferralService_AssignReferral_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "assign"))
-	pattern_ReferralService_ReviewCase_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "cases", "case_id"}, "review"))
-	pattern_ReferralService_CloseCase_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "cases", "case_id"}, "close"))
+	pattern_ReferralService_AcceptReferral_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "accept"))
+	pattern_ReferralService_DeclineReferral_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "decline"))
+	pattern_ReferralService_RecordProgress_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "recordProgress"))
+	pattern_ReferralService_DeliverReferral_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "deliver"))
+	pattern_ReferralService_ConfirmReferral_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "confirm"))
+	pattern_ReferralService_RejectDelivery_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "reject"))
+	pattern_ReferralService_AssignReferral_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "assign"))
+	pattern_ReferralService_ReviewCase_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "cases", "case_id"}, "review"))
+	pattern_ReferralService_CloseCase_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "cases", "case_id"}, "close"))
+	pattern_ReferralService_WithdrawReferral_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "referral", "referrals", "referral_id"}, "withdraw"))
 )
 
 var (
-	forward_ReferralService_AcceptReferral_0  = runtime.ForwardResponseMessage
-	forward_ReferralService_DeclineReferral_0 = runtime.ForwardResponseMessage
-	forward_ReferralService_RecordProgress_0  = runtime.ForwardResponseMessage
-	forward_ReferralService_DeliverReferral_0 = runtime.ForwardResponseMessage
-	forward_ReferralService_ConfirmReferral_0 = runtime.ForwardResponseMessage
-	forward_ReferralService_RejectDelivery_0  = runtime.ForwardResponseMessage
-	forward_ReferralService_AssignReferral_0  = runtime.ForwardResponseMessage
-	forward_ReferralService_ReviewCase_0      = runtime.ForwardResponseMessage
-	forward_ReferralService_CloseCase_0       = runtime.ForwardResponseMessage
+	forward_ReferralService_AcceptReferral_0   = runtime.ForwardResponseMessage
+	forward_ReferralService_DeclineReferral_0  = runtime.ForwardResponseMessage
+	forward_ReferralService_RecordProgress_0   = runtime.ForwardResponseMessage
+	forward_ReferralService_DeliverReferral_0  = runtime.ForwardResponseMessage
+	forward_ReferralService_ConfirmReferral_0  = runtime.ForwardResponseMessage
+	forward_ReferralService_RejectDelivery_0   = runtime.ForwardResponseMessage
+	forward_ReferralService_AssignReferral_0   = runtime.ForwardResponseMessage
+	forward_ReferralService_ReviewCase_0       = runtime.ForwardResponseMessage
+	forward_ReferralService_CloseCase_0        = runtime.ForwardResponseMessage
+	forward_ReferralService_WithdrawReferral_0 = runtime.ForwardResponseMessage
 )

@@ -102,6 +102,45 @@ func local_request_RegistryReadService_FindChild_0(ctx context.Context, marshale
 	return msg, metadata, err
 }
 
+func request_RegistryReadService_ResolveChild_0(ctx context.Context, marshaler runtime.Marshaler, client extRegistryv1.RegistryReadServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRegistryv1.ResolveChildRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["child_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "child_id")
+	}
+	protoReq.ChildId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "child_id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ResolveChild(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_RegistryReadService_ResolveChild_0(ctx context.Context, marshaler runtime.Marshaler, server extRegistryv1.RegistryReadServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRegistryv1.ResolveChildRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["child_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "child_id")
+	}
+	protoReq.ChildId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "child_id", err)
+	}
+	msg, err := server.ResolveChild(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_RegistryReadService_ListChildren_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
 func request_RegistryReadService_ListChildren_0(ctx context.Context, marshaler runtime.Marshaler, client extRegistryv1.RegistryReadServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -515,6 +554,26 @@ func RegisterRegistryReadServiceHandlerServer(ctx context.Context, mux *runtime.
 		}
 		forward_RegistryReadService_FindChild_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_RegistryReadService_ResolveChild_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/lianhu.registry.v1.RegistryReadService/ResolveChild", runtime.WithHTTPPathPattern("/v1/registry/children/{child_id}:resolve"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_RegistryReadService_ResolveChild_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RegistryReadService_ResolveChild_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_RegistryReadService_ListChildren_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -769,6 +828,23 @@ func RegisterRegistryReadServiceHandlerClient(ctx context.Context, mux *runtime.
 		}
 		forward_RegistryReadService_FindChild_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_RegistryReadService_ResolveChild_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/lianhu.registry.v1.RegistryReadService/ResolveChild", runtime.WithHTTPPathPattern("/v1/registry/children/{child_id}:resolve"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_RegistryReadService_ResolveChild_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RegistryReadService_ResolveChild_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_RegistryReadService_ListChildren_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -928,6 +1004,7 @@ func RegisterRegistryReadServiceHandlerClient(ctx context.Context, mux *runtime.
 var (
 	pattern_RegistryReadService_GetChild_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "registry", "children", "child_id"}, ""))
 	pattern_RegistryReadService_FindChild_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "registry", "children"}, "find"))
+	pattern_RegistryReadService_ResolveChild_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "registry", "children", "child_id"}, "resolve"))
 	pattern_RegistryReadService_ListChildren_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "registry", "children"}, ""))
 	pattern_RegistryReadService_GetBinding_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "registry", "bindings", "binding_id"}, ""))
 	pattern_RegistryReadService_ListGuardianships_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3, 2, 4}, []string{"v1", "registry", "children", "child_id", "guardianships"}, ""))
@@ -942,6 +1019,7 @@ var (
 var (
 	forward_RegistryReadService_GetChild_0           = runtime.ForwardResponseMessage
 	forward_RegistryReadService_FindChild_0          = runtime.ForwardResponseMessage
+	forward_RegistryReadService_ResolveChild_0       = runtime.ForwardResponseMessage
 	forward_RegistryReadService_ListChildren_0       = runtime.ForwardResponseMessage
 	forward_RegistryReadService_GetBinding_0         = runtime.ForwardResponseMessage
 	forward_RegistryReadService_ListGuardianships_0  = runtime.ForwardResponseMessage
