@@ -39,9 +39,15 @@ func (h *house) as(t *testing.T, id identity.Identity) *desk {
 	if known, ok := h.desks.Load(id.String()); ok {
 		return known.(*desk)
 	}
-	d := newDesk(newActing(t, h.district, id, h.dial(t, h.address, "relief", id)))
+	d := h.desk(t, h.address, id)
 	h.desks.Store(id.String(), d)
 	return d
+}
+
+// desk gives the desk at a replica, with an officer at it.
+func (h *house) desk(t *testing.T, address string, id identity.Identity) *desk {
+	t.Helper()
+	return newDesk(newActing(t, h.district, id, h.dial(t, address, "relief", id)))
 }
 
 // deciding is a call of the township's for a decision on relief.

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	"github.com/lianhu/lianhu/pkg/identity"
 	devclockv1 "github.com/lianhu/lianhu/proto/gen/lianhu/devclock/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
@@ -30,7 +31,7 @@ func TestRacingCommandsOnOneAccount(t *testing.T) {
 	h := newHouse(t)
 	replicas, other := map[string][]*desk{}, h.replica(t)
 	for _, unit := range []string{township, finance, lead} {
-		replicas[unit] = []*desk{h.at(t, unit), newDesk(h.dial(t, other, "relief", identity.OfUnit(domain, unit, "main")))}
+		replicas[unit] = []*desk{h.at(t, unit), h.desk(t, other, identity.OfUnit(domain, unit, "main"))}
 	}
 	reached := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -300,24 +301,24 @@ func (b *book) bring(rt *rapid.T, copies int) func(*testing.T) func() {
 	}
 }
 
-// bank answers a line of a batch, or all of them.
+// bank answers all lines of a batch: a file is new as a whole, or repeats one as a whole.
 func (b *book) bank(rt *rapid.T, copies int) func(*testing.T) func() {
 	batch := rapid.SampledFrom(b.batches).Draw(rt, "batch")
 	said, paid := batch.lines, rapid.Bool().Draw(rt, "paid")
-	if rapid.Bool().Draw(rt, "one line") {
-		said = []owed{rapid.SampledFrom(batch.lines).Draw(rt, "line")}
-	}
 	code := map[bool]string{true: "00", false: "03"}[paid]
-	var lines []string
-	for _, p := range said {
-		lines = append(lines, line(p.id, fmt.Sprintf("%d.%02d", p.fen/100, p.fen%100), code))
-	}
 	return func(t *testing.T) func() {
+		var lines []string
+		for _, p := range said {
+			lines = append(lines, lineOf(p.id, fmt.Sprintf("%d.%02d", p.fen/100, p.fen%100), code, calendar.Today(b.now(t)).String()))
+		}
 		all := send(paying(t, preparer), b, copies, finance, answering(t, batch.id, lines...), (*desk).RecordBankReturn)
 		return func() {
 			one, done := learn(b, all)
 			switch {
 			case !done:
+				return
+			case one.answer.GetRepeatedCount() > 0:
+				b.reached["repeated"]++
 				return
 			case !paid:
 				b.reached["returned"]++

@@ -118,8 +118,11 @@ func (h *house) download(t *testing.T, unit, batch string) []byte {
 }
 
 // line is one line of a bank's return.
-func line(payment, yuan, result string) string {
-	return payment + "," + yuan + "," + result + ",2026-03-02"
+func line(payment, yuan, result string) string { return lineOf(payment, yuan, result, "2026-03-02") }
+
+// lineOf is one of a day.
+func lineOf(payment, yuan, result, day string) string {
+	return strings.Join([]string{payment, yuan, result, day}, ",")
 }
 
 // answering is the bank's return of some lines, in the bank's encoding.

@@ -51,7 +51,7 @@ func TestDecisionsRaceForTheLastMoney(t *testing.T) {
 	for i := range requests {
 		requests[i] = confirming(h.submit(t, fen))
 	}
-	replicas := []*desk{h.at(t, township), newDesk(h.dial(t, h.replica(t), "relief", identity.OfUnit(domain, township, "main")))}
+	replicas := []*desk{h.at(t, township), h.desk(t, h.replica(t), identity.OfUnit(domain, township, "main"))}
 	errs := make([]error, racers)
 	together(racers, func(i int) { _, errs[i] = replicas[i%2].DecideApplication(deciding(t), requests[i]) })
 	if a := h.account(t); a.GetReservedFen() > a.GetAmountFen() {

@@ -43,7 +43,7 @@ func TestFreezingAndApprovingWinNoTime(t *testing.T) {
 		t.Errorf("%s, %v", got, p.GetStanding())
 	}
 	clocks.Stamp(p.GetStanding(), 3, due)
-	if _, err := rules.Export(d, b, []*reliefv1.Payment{p}, false, due); err != nil {
+	if _, err := rules.Export(d, b, []*reliefv1.Payment{p}, false, rules.Act{Unit: "finance", Officer: "finance-2", Now: due}); err != nil {
 		t.Fatal(err)
 	}
 	if s := p.GetStanding(); custody.Overdue(s) || s.GetClock() != district.ClockBankReturn {

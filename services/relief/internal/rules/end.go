@@ -59,7 +59,11 @@ func Return(d *district.District, p district.Programme, a *reliefv1.Application,
 		a.State, a.Period = reliefv1.Application_STATE_OPEN, ""
 	}
 	a.HandBacks = append(a.HandBacks, &reliefv1.HandBack{Unit: act.Unit, Officer: act.Officer, ReturnTime: timestamppb.New(act.Now), Note: note})
-	custody.Set(a.GetStanding(), township, d.Deadline(p.Clock, act.Now), p.Clock)
+	custody.Hold(a.GetStanding(), township)
+	custody.Start(a.GetStanding(), p.Clock, act.Now, d.Deadline(p.Clock, act.Now)) // goes on where it runs: giving back wins nobody time
+	if !custody.Running(a.GetStanding()) {
+		custody.Extend(a.GetStanding(), d.Deadline(district.ClockOverdueReview, act.Now), district.ClockOverdueReview)
+	}
 	return nil
 }
 
@@ -139,10 +143,9 @@ func CancelBatch(d *district.District, b *reliefv1.Batch, payments []*reliefv1.P
 	}
 	b.State, b.Ending = reliefv1.Batch_STATE_CANCELLED, end
 	custody.Close(b.GetStanding())
-	deadline := d.Deadline(district.ClockPaymentApprove, act.Now)
 	for _, p := range payments {
 		p.State, p.BatchId, p.LineNumber = reliefv1.Payment_STATE_APPROVED, "", 0
-		custody.Set(p.GetStanding(), d.LeadOffice(), deadline, district.ClockPaymentApprove)
+		toApprove(d, p.GetStanding(), act.Now)
 	}
 	return nil
 }
