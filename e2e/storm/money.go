@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
+	"github.com/lianhu/lianhu/pkg/calendar"
+	"github.com/lianhu/lianhu/pkg/idcode"
+	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
+	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 	"github.com/lianhu/lianhu/services/suite/journey"
 )
@@ -17,9 +19,19 @@ const programme = "templief_fast"
 // causes of one-off relief: with the beneficiary and the year one of them is what is paid once.
 var causes = [...]string{"sudden_change", "accidental_injury", "major_illness"}
 
-// beneficiary is one of the few of a place, so that applications for one cause meet.
-func beneficiary(division string, n int) string {
-	return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "storm/%s/%d", division, n)).String()
+// beneficiary is one of the few children of a place, so that applications for one cause meet: found in the ledger, or registered by its village.
+func beneficiary(a *actor, p place, place, n int) (child string, ok bool) {
+	born := calendar.Date{Year: 2012 + n/336%4, Month: time.Month(1 + n%12), Day: 1 + n/12%28}
+	number := idcode.MakeIDNumber("320402", born, place%499*2)
+	village := who{p.hamlet, p.director, "LEDGER_KEEPING"}
+	found, ok := read(a, village, registryv1.RegistryReadService_FindChild_FullMethodName, &registryv1.FindChildRequest{IdNumber: number}, &registryv1.FindChildResponse{})
+	if ok {
+		return found.GetChildId(), true
+	}
+	made, ok := mutate(a, village, registryv1.RegistryService_RegisterChild_FullMethodName, &registryv1.RegisterChildRequest{Child: &registryv1.Child{
+		Division: p.village, Person: &personv1.Person{Name: "测试儿童", IdNumber: number}, Registration: registryv1.Registration_REGISTRATION_RURAL,
+	}}, &registryv1.RegisterChildResponse{})
+	return made.GetChildId(), ok
 }
 
 // applications asks for relief and decides. The accounts of the first two places are asked for more than they hold.
@@ -31,7 +43,9 @@ func applications(s *Storm, a *actor) {
 		if n < 2 {
 			amount = int64(80_000 + a.n(30_000))
 		}
-		s.decide(a, p, "", beneficiary(p.division, a.n(400)), amount)
+		if child, ok := beneficiary(a, p, n, a.n(400)); ok {
+			s.decide(a, p, "", child, amount)
+		}
 		if a.n(4) == 0 {
 			s.balance(a)
 		}
