@@ -74,3 +74,8 @@ func Promises(ctx context.Context, pool *pgxpool.Pool, now time.Time) ([]promise
 func ReleasedMatters(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	return store.ReleasedMatters(ctx, pool)
 }
+
+// Stand gives, for each id that the ledger keeps or has kept, the id of the record that stands for the child now.
+func Stand(ctx context.Context, pool *pgxpool.Pool, ids []string) (map[string]string, error) {
+	return store.Stand(ctx, pool, ids)
+}

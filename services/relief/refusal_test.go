@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/lianhu/lianhu/pkg/calendar"
 	reliefv1 "github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1"
 )
 
@@ -57,7 +58,17 @@ func (h *house) applying(t *testing.T) []refusal {
 	unbound := asking(twin, 1)
 	unbound.ApplicationId = h.opened(t, "").GetStanding().GetId()
 	id := map[string]string{"application_id": there.GetStanding().GetId()}
+	stranger, moved, stays := uuid.NewString(), uuid.NewString(), uuid.NewString()
+	h.stands(stranger, "")
+	h.stands(moved, stays)
+	unexplained := func() error {
+		_, err := h.at(t, township).WithdrawApplication(deciding(t), withdrawing(there.GetStanding().GetId(), reliefv1.EndGrounds_END_GROUNDS_OTHER))
+		return err
+	}
 	return []refusal{
+		{reliefv1.Reason_REASON_BENEFICIARY_UNKNOWN, map[string]string{"field": "beneficiary_id"}, h.submitting(t, asking(stranger, 1))},
+		{reliefv1.Reason_REASON_BENEFICIARY_SUPERSEDED, map[string]string{"field": "beneficiary_id", "child_id": stays}, h.submitting(t, asking(moved, 1))},
+		{reliefv1.Reason_REASON_NOTE_REQUIRED, map[string]string{"field": "note"}, unexplained},
 		{reliefv1.Reason_REASON_PROGRAMME_UNKNOWN, map[string]string{"field": "programme", "programme": "templief_fst"}, h.submitting(t, unknown)},
 		{reliefv1.Reason_REASON_FACT_INVALID, map[string]string{"field": "facts[0]", "fact": "limit_fen"}, h.submitting(t, derived)},
 		{reliefv1.Reason_REASON_BENEFICIARY_REQUIRED, map[string]string{"field": "beneficiary_id"}, h.submitting(t, nobody)},
@@ -125,6 +136,7 @@ func (h *house) caring(t *testing.T, child string, fen int64) func() error {
 
 func (h *house) budgeting(t *testing.T) []refusal {
 	t.Helper()
+	line := h.today(t)
 	missing := map[string]string{"programme": "care_month", "division": town, "year": "2026"}
 	told(t, h.unchanged(t, "no budget", h.caring(t, uuid.NewString(), 1)), reliefv1.Reason_REASON_BUDGET_MISSING, missing)
 	_, err := h.at(t, finance).OpenBudget(paying(t, preparer), opening(50000))
@@ -162,6 +174,12 @@ func (h *house) freezing(t *testing.T) []refusal {
 		}
 	}
 	return []refusal{
+		{reliefv1.Reason_REASON_PAYMENT_IN_BATCH, map[string]string{"payment_id": frozen, "state": "FROZEN"}, func() error {
+			_, err := h.at(t, finance).CancelPayment(paying(t, preparer), &reliefv1.CancelPaymentRequest{
+				RequestId: request(), PaymentId: frozen, Grounds: reliefv1.EndGrounds_END_GROUNDS_MISTAKE,
+			})
+			return err
+		}},
 		{reliefv1.Reason_REASON_OFFICER_REQUIRED, nil, freeze("", free)},
 		{reliefv1.Reason_REASON_PAYMENT_NOT_FREE, map[string]string{"payment_id": frozen, "state": "FROZEN"}, freeze(preparer, free, frozen)},
 		{reliefv1.Reason_REASON_PROGRAMMES_MIXED, map[string]string{"field": "payment_ids[1]"}, freeze(preparer, free, mixed)},
@@ -193,6 +211,7 @@ func (h *house) approvals(t *testing.T) []refusal {
 
 func (h *house) returns(t *testing.T) []refusal {
 	t.Helper()
+	line := h.today(t)
 	one, two, back := h.approved(t, 1000), h.approved(t, 2000), h.approved(t, 3000)
 	batch := h.exported(t, one, two, back)
 	h.record(t, answering(t, batch, line(back, "30.00", "02")))
@@ -206,7 +225,8 @@ func (h *house) returns(t *testing.T) []refusal {
 	corrupted.Sha256 = strings.Repeat("0", 64)
 	size := int64(len(h.download(t, finance, batch)))
 	return []refusal{
-		{reliefv1.Reason_REASON_RETURN_FILE_UNREADABLE, map[string]string{"line": "3"}, record(answering(t, batch, good, line(two, "20", "00")))},
+		{reliefv1.Reason_REASON_RETURN_DATE_IMPLAUSIBLE, map[string]string{"line": "2", "column": "4"}, record(answering(t, batch, lineOf(one, "10.00", "00", "2099-01-01")))},
+		{reliefv1.Reason_REASON_RETURN_FILE_UNREADABLE, map[string]string{"line": "3", "column": "2"}, record(answering(t, batch, good, line(two, "20", "00")))},
 		{reliefv1.Reason_REASON_RETURN_FILE_CORRUPTED, map[string]string{"field": "sha256"}, record(corrupted)},
 		{reliefv1.Reason_REASON_RETURN_LINE_UNKNOWN, map[string]string{"line": "3"}, record(answering(t, batch, good, line(uuid.NewString(), "20.00", "00")))},
 		{reliefv1.Reason_REASON_RETURN_LINE_REPEATED, map[string]string{"line": "4"}, record(answering(t, batch, good, line(two, "20.00", "00"), line(back, "30.00", "00")))},
@@ -230,4 +250,10 @@ func (h *house) unconfirmed(t *testing.T) []refusal {
 	return []refusal{{reliefv1.Reason_REASON_PLACEHOLDER_AMOUNT, map[string]string{"entry": "dibao_month"}, func() error {
 		return p.unchanged(t, "in production", p.decided(t, confirming(id)))
 	}}}
+}
+
+// today makes lines of a bank's return of the day it is.
+func (h *house) today(t *testing.T) func(payment, yuan, result string) string {
+	day := calendar.Today(h.now(t)).String()
+	return func(payment, yuan, result string) string { return lineOf(payment, yuan, result, day) }
 }

@@ -104,3 +104,11 @@ func Migrations() fs.FS { return store.Migrations() }
 func Promises(ctx context.Context, pool *pgxpool.Pool, now time.Time) ([]promise.Count, error) {
 	return promise.Run(ctx, pool, store.Promises(store.NewTables(), now)...)
 }
+
+// Grant says for whom a payment is that counts.
+type Grant = store.Grant
+
+// Grants lists every payment that counts: neither replaced nor cancelled.
+func Grants(ctx context.Context, pool *pgxpool.Pool) ([]Grant, error) {
+	return store.Grants(ctx, pool)
+}

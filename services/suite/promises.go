@@ -53,6 +53,7 @@ func promises(ctx context.Context, databases map[string]urls, now time.Time) (ou
 		{"registry", func() ([]promise.Count, error) { return toldByBulletin(ctx, pools["registry"], pools["reporting"]) }},
 		{"referral", func() ([]promise.Count, error) { return referral.Promises(ctx, pools["referral"], now) }},
 		{"relief", func() ([]promise.Count, error) { return relief.Promises(ctx, pools["relief"], now) }},
+		{"relief", func() ([]promise.Count, error) { return payees(ctx, pools["registry"], pools["relief"]) }},
 	} {
 		counts, err := each.count()
 		if err != nil {
