@@ -154,7 +154,7 @@ func TestTwoRegisterTheSameChild(t *testing.T) {
 		refused(t, err, "CHILD_EXISTS")
 	}
 	h.unchanged(t, after)
-	if after["children"] != 1 || after["effects"] != 1 || after["idempotency"] != 1 {
+	if after["children"] != 1 || after["effects"] != 2 || after["visits"] != 1 || after["idempotency"] != 1 {
 		t.Errorf("not one effect: %v", after)
 	}
 	h.promises(t)

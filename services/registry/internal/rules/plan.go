@@ -7,6 +7,7 @@ import (
 
 	"github.com/lianhu/lianhu/pkg/custody"
 	"github.com/lianhu/lianhu/pkg/fault"
+	"github.com/lianhu/lianhu/pkg/idcode"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
 )
 
@@ -36,7 +37,11 @@ func Ending(unit, officer string, q *registryv1.EndVisitPlanRequest, now *timest
 //
 // Errors: INTERVAL_INVALID.
 func CheckFrom(child *registryv1.Child, from string) error {
-	if birth := child.GetPerson().GetBirthDate(); birth != "" && from < birth { // both are YYYY-MM-DD
+	birth := child.GetPerson().GetBirthDate()
+	if number, err := idcode.CheckIDNumber(child.GetPerson().GetIdNumber()); birth == "" && err == nil {
+		birth = number.Birth.String()
+	}
+	if birth != "" && from < birth { // both are YYYY-MM-DD
 		return fieldFault(registryv1.Reason_REASON_INTERVAL_INVALID, "from", "lies before the child's birth")
 	}
 	return nil
