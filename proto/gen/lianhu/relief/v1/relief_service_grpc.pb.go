@@ -81,7 +81,7 @@ type ReliefServiceClient interface {
 	RepayPayment(ctx context.Context, in *RepayPaymentRequest, opts ...grpc.CallOption) (*RepayPaymentResponse, error)
 	// ReturnApplication gives an application back (退回): the township, as holder, gives one that was handed in back to be filled in anew; the lead
 	// office, which took it over after two missed deadlines, gives it back to the township. Callable by: township, civil_affairs; as holder; an
-	// officer. Custody: the township holds. Clock: that of the programme. Errors: OFFICER_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND,
+	// officer. Custody: the township holds. Clock: that of the programme, which is not begun anew; overdue.review where it was missed. Errors: OFFICER_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	ReturnApplication(ctx context.Context, in *ReturnApplicationRequest, opts ...grpc.CallOption) (*ReturnApplicationResponse, error)
 	// WithdrawApplication takes an application back (撤回). Before the decision: whoever handed it in, and the holder. After an approval, while
@@ -275,7 +275,7 @@ type ReliefServiceServer interface {
 	RepayPayment(context.Context, *RepayPaymentRequest) (*RepayPaymentResponse, error)
 	// ReturnApplication gives an application back (退回): the township, as holder, gives one that was handed in back to be filled in anew; the lead
 	// office, which took it over after two missed deadlines, gives it back to the township. Callable by: township, civil_affairs; as holder; an
-	// officer. Custody: the township holds. Clock: that of the programme. Errors: OFFICER_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND,
+	// officer. Custody: the township holds. Clock: that of the programme, which is not begun anew; overdue.review where it was missed. Errors: OFFICER_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	ReturnApplication(context.Context, *ReturnApplicationRequest) (*ReturnApplicationResponse, error)
 	// WithdrawApplication takes an application back (撤回). Before the decision: whoever handed it in, and the holder. After an approval, while
