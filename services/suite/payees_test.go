@@ -15,6 +15,7 @@ import (
 func TestAPaymentForNobodyAndOneTooManyAreCounted(t *testing.T) {
 	t.Parallel()
 	ledger, money := pgtest.New(t, registry.Migrations()).OpenOwner(t), pgtest.New(t, relief.Migrations()).OpenOwner(t)
+	plant(t, money, "ALTER TABLE payment DROP CONSTRAINT payment_application_id_fkey, DROP CONSTRAINT payment_budget_account_id_fkey, DROP CONSTRAINT payment_held_while_open")
 	known, made, other := uuid.NewString(), uuid.NewString(), uuid.NewString()
 	for _, child := range []string{known, made, other} {
 		plant(t, ledger, `INSERT INTO child (id, version, division, create_time, update_time, sex, colour, statuses, trace, body)
@@ -25,8 +26,8 @@ func TestAPaymentForNobodyAndOneTooManyAreCounted(t *testing.T) {
 	pay := func(child, period string, state int) {
 		t.Helper()
 		plant(t, money, `INSERT INTO payment (id, version, state, holder, deadline, division, create_time, update_time, application_id, programme,
-				beneficiary_id, period, attempt, amount_fen, budget_account_id, trace, body, clocks)
-			VALUES (gen_random_uuid(), 1, $3, NULL, NULL, '320411101000', now(), now(), gen_random_uuid(), 'p', $1, $2, 1, 1, gen_random_uuid(), '', '', '')`,
+				beneficiary_id, period, attempt, amount_fen, budget_account_id, trace, body)
+			VALUES (gen_random_uuid(), 1, $3, NULL, NULL, '320411101000', now(), now(), gen_random_uuid(), 'p', $1, $2, 1, 1, gen_random_uuid(), '', '')`,
 			child, period, state)
 	}
 	count := func(nobody, twice int64) {
@@ -50,20 +51,10 @@ func TestAPaymentForNobodyAndOneTooManyAreCounted(t *testing.T) {
 	count(2, 1)
 }
 
-// plant writes a row as it must never be, past the keys that would refuse it.
+// plant writes a row as it must never be.
 func plant(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
-	tx, err := pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Exec(t.Context(), "SET LOCAL session_replication_role = replica"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatal(err)
-	}
-	if err := tx.Commit(t.Context()); err != nil {
+	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatal(err)
 	}
 }
