@@ -203,7 +203,7 @@ var File_lianhu_relief_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_relief_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1dlianhu/relief/v1/reason.proto\x12\x10lianhu.relief.v1\x1a\x1clianhu/fault/v1/reason.proto*\xdc\x12\n" +
+	"\x1dlianhu/relief/v1/reason.proto\x12\x10lianhu.relief.v1\x1a\x1clianhu/fault/v1/reason.proto*\xeb\x12\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12J\n" +
 	"\x18REASON_PROGRAMME_UNKNOWN\x10\x01\x1a,\xfa\xd2%(\b\x01\x12$救助项目不存在或尚未生效\x12B\n" +
@@ -236,8 +236,8 @@ const file_lianhu_relief_v1_reason_proto_rawDesc = "" +
 	"\x12\x1e读取位置超出文件长度\x12@\n" +
 	"\x11REASON_NOT_HOLDER\x10\x1b\x1a)\xfa\xd2%%\b\x06\x12!仅当前责任单位可以办理\x12F\n" +
 	"\x1aREASON_BENEFICIARY_UNKNOWN\x10\x1c\x1a&\xfa\xd2%\"\b\x06\x12\x1e台账中没有该救助对象\x12X\n" +
-	"\x1dREASON_BENEFICIARY_SUPERSEDED\x10\x1d\x1a5\xfa\xd2%1\b\x06\x12-该救助对象已归并到另一台账记录\x127\n" +
-	"\x14REASON_NOTE_REQUIRED\x10\x1e\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15须说明具体原因\x12j\n" +
+	"\x1dREASON_BENEFICIARY_SUPERSEDED\x10\x1d\x1a5\xfa\xd2%1\b\x06\x12-该救助对象已归并到另一台账记录\x12F\n" +
+	"\x14REASON_NOTE_REQUIRED\x10\x1e\x1a,\xfa\xd2%(\b\x01\x12$选择“其他”时须说明理由\x12j\n" +
 	"\x17REASON_PAYMENT_IN_BATCH\x10\x1f\x1aM\xfa\xd2%I\b\x06\x12E该笔款项已列入批次，须先取消批次或等待银行回盘\x12Y\n" +
 	"\x1eREASON_RETURN_DATE_IMPLAUSIBLE\x10 \x1a5\xfa\xd2%1\b\x01\x12-回盘日期早于报送日期或晚于今天Bi\n" +
 	"\x14com.lianhu.relief.v1P\x01Z<github.com/lianhu/lianhu/proto/gen/lianhu/relief/v1;reliefv1\xaa\x02\x10Lianhu.Relief.V1b\x06proto3"
