@@ -148,8 +148,7 @@ var File_lianhu_registry_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lianhu_registry_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1flianhu/registry/v1/reason.proto\x12\x12lianhu.registry.v1\x1a\x1clianhu/fault/v1/reason.proto*\xf6\n" +
-	"\n" +
+	"\x1flianhu/registry/v1/reason.proto\x12\x12lianhu.registry.v1\x1a\x1clianhu/fault/v1/reason.proto*\x85\v\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12A\n" +
 	"\x18REASON_ID_NUMBER_INVALID\x10\x01\x1a#\xfa\xd2%\x1f\b\x01\x12\x1b公民身份号码不正确\x12^\n" +
@@ -170,8 +169,8 @@ const file_lianhu_registry_v1_reason_proto_rawDesc = "" +
 	"\x13REASON_UNIT_INVALID\x10\x0f\x1a \xfa\xd2%\x1c\b\x01\x12\x18单位不在本区名录\x12B\n" +
 	"\x19REASON_VISIT_PLAN_MISSING\x10\x10\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b该儿童没有随访计划\x12I\n" +
 	"\x17REASON_GUARDIAN_INVALID\x10\x11\x1a,\xfa\xd2%(\b\x01\x12$监护人须为个人或单位之一\x12@\n" +
-	"\x17REASON_OFFICER_REQUIRED\x10\x12\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b此操作须注明经办人\x127\n" +
-	"\x14REASON_NOTE_REQUIRED\x10\x13\x1a\x1d\xfa\xd2%\x19\b\x01\x12\x15须说明具体原因Bq\n" +
+	"\x17REASON_OFFICER_REQUIRED\x10\x12\x1a#\xfa\xd2%\x1f\b\x06\x12\x1b此操作须注明经办人\x12F\n" +
+	"\x14REASON_NOTE_REQUIRED\x10\x13\x1a,\xfa\xd2%(\b\x01\x12$选择“其他”时须说明理由Bq\n" +
 	"\x16com.lianhu.registry.v1P\x01Z@github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1;registryv1\xaa\x02\x12Lianhu.Registry.V1b\x06proto3"
 
 var (
