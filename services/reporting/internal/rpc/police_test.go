@@ -66,7 +66,7 @@ func TestAReportOfAChildFromElsewhereIsTakenAndHandedOver(t *testing.T) {
 		if got.GetStanding().GetHolder() != tc.holder {
 			t.Errorf("%s: held by %s", name, got.GetStanding().GetHolder())
 		}
-		read, err := h.read(tc.holder).GetReport(t.Context(), &reportingv1.GetReportRequest{ReportId: got.GetStanding().GetId()})
+		read, err := h.read(tc.holder).GetReport(client.For(t.Context(), accessv1.Purpose_PURPOSE_EMERGENCY_RESPONSE), &reportingv1.GetReportRequest{ReportId: got.GetStanding().GetId()})
 		if err != nil || !slices.Contains(read.GetReport().GetFlags(), tc.flag) {
 			t.Errorf("%s: %v, %v", name, read.GetReport().GetFlags(), err)
 		}
@@ -325,7 +325,7 @@ func TestACorrectedResidenceMovesEverythingOfTheReport(t *testing.T) {
 	fresh := h.submitted().GetStanding().GetId()
 	must(t, func() error { return correct(fresh) })
 	h.wantWork(other, "is offered report TRANSFERRING by report.accept")
-	if _, err := h.read(other).GetReport(t.Context(), &reportingv1.GetReportRequest{ReportId: fresh}); err != nil {
+	if _, err := h.read(other).GetReport(client.For(t.Context(), accessv1.Purpose_PURPOSE_EMERGENCY_RESPONSE), &reportingv1.GetReportRequest{ReportId: fresh}); err != nil {
 		t.Errorf("the station that is asked reads %v", err)
 	}
 	r := h.whole(fresh).GetReport()

@@ -143,7 +143,9 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 		},
 		"ID_NUMBER_INVALID":      func() error { return submit(func(r edit) { r.Child.IdNumber = "1" })(h, t.Context()) },
 		"ID_NUMBER_CONTRADICTED": func() error { return submit(func(r edit) { r.Child.Sex = personv1.Sex_SEX_FEMALE })(h, t.Context()) },
-		"BIRTH_DATE_INVALID":     func() error { return submit(func(r edit) { r.Child.BirthDate = "2015-02-30" })(h, t.Context()) },
+		"BIRTH_DATE_INVALID": func() error {
+			return submit(func(r edit) { r.Child.IdNumber, r.Child.BirthDate, r.Child.NoIdNumberReason = "", "2026-03-06", 1 })(h, t.Context())
+		},
 		"TIME_IN_FUTURE": func() error {
 			return submit(func(r edit) { r.OccurTime = timestamppb.New(noon.Add(time.Hour)) })(h, t.Context())
 		},
@@ -210,6 +212,21 @@ func TestEveryReasonOfTheAreaIsProduced(t *testing.T) {
 			filing := h.filing(h.accepted())
 			h.decide(filing)
 			_, err := h.file(station).TransferForProsecution(by, &reportingv1.TransferForProsecutionRequest{RequestId: id(), FilingId: filing})
+			return err
+		},
+		"CHILD_NOT_NAMED": func() error {
+			two := h.submittedAs(func(r *reportingv1.SubmitReportRequest) {
+				r.FurtherChildren = []*reportingv1.ChildDescription{sibling("陆小溪")}
+			}).GetStanding().GetId()
+			if err := h.accept(station, two); err != nil {
+				return err
+			}
+			_, err := h.do(station).RecordMeasure(by, h.measure(two, "HELP_MEDICAL"))
+			return err
+		},
+		"RESIDENCE_HERE": func() error {
+			_, err := h.police(station).HandOverReport(by, &reportingv1.HandOverReportRequest{
+				RequestId: id(), ReportId: h.accepted(), Authority: "x", Division: "320402000000", HandOverTime: timestamppb.New(noon), ReceiptNumber: "x", Text: "x"})
 			return err
 		},
 		"CHILD_REQUIRED": func() error {
