@@ -36,6 +36,8 @@ func Handlers() map[string][]Register {
 			reportinggw.RegisterAssessmentServiceHandler,
 			reportinggw.RegisterBulletinServiceHandler,
 			reportinggw.RegisterDispatchServiceHandler,
+			reportinggw.RegisterIncidentReadServiceHandler,
+			reportinggw.RegisterIncidentServiceHandler,
 			reportinggw.RegisterIntegrationServiceHandler,
 			reportinggw.RegisterLeadServiceHandler,
 			reportinggw.RegisterMatterServiceHandler,
