@@ -41,7 +41,7 @@ func IsConnection(err error) bool {
 		return false
 	}
 	var network net.Error
-	return connecting || errors.Is(err, errPausing) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	return connecting || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "conn closed")
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -63,12 +62,8 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	if o.RequireTLS && !onlyTLS(config.ConnConfig) {
 		return nil, errors.New("postgres: the database URL allows a connection without TLS: set sslmode to require, verify-ca or verify-full")
 	}
-	dialer := newDialer()
-	config.BeforeConnect = dialer.before
 	config.ConnConfig.ConnectTimeout = cmp.Or(o.ConnectTimeout, connectTimeout)
-	tracer := multitracer.New(otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes()))
-	tracer.ConnectTracers = append(tracer.ConnectTracers, dialer)
-	config.ConnConfig.Tracer = tracer
+	config.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
 	for name, value := range map[string]string{
 		"application_name": o.Application, "timezone": "UTC", "synchronous_commit": synchronousCommit,
 		"statement_timeout": milliseconds(cmp.Or(o.StatementTimeout, statementTimeout)), "idle_in_transaction_session_timeout": idleTimeout,
