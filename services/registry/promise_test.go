@@ -56,6 +56,8 @@ func TestAPlantedViolationIsCounted(t *testing.T) {
 		{"visit_plan.clock", "UPDATE custody_clock SET clock = 'visit.never' WHERE item = '" + plan + "' AND end_time IS NULL"},
 		{"visit_plan.unmarked", "UPDATE custody_clock SET due_time = due_time - interval '1 year' WHERE item = '" + plan + "' AND end_time IS NULL"},
 		{"clocks.fired_once", "UPDATE audit SET method = 'sweep/visit_plan' WHERE id = (SELECT max(id) FROM audit WHERE effect AND subject_id = '" + plan + "')"},
+		{"follower.saw_all", "UPDATE follower SET through = through + 1"},
+		{"visit_plan.holder_can_act", "UPDATE visit_plan SET holder = 'village/nowhere' WHERE id = '" + plan + "'"},
 		{"reporter.absent", "UPDATE feed SET audience = audience || '" + school + "'::text WHERE seq = 1"},
 	} {
 		before := h.violations(t, h.now(t))[p.promise]
