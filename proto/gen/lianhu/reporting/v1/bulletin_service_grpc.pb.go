@@ -40,7 +40,7 @@ type BulletinServiceClient interface {
 	// Custody: the holder stays; the unit named is offered it, and may decline. Clock: bulletin.acknowledge. Errors: UNIT_INVALID, STATE_FORBIDS,
 	// NOT_FOUND, ETAG_MISMATCH.
 	ReaddressBulletin(ctx context.Context, in *ReaddressBulletinRequest, opts ...grpc.CallOption) (*ReaddressBulletinResponse, error)
-	// RecallBulletin takes a bulletin back before it is acknowledged (撤回通报): the response goes on, or another bulletin is issued. Callable by:
+	// RecallBulletin takes a bulletin back before it is acknowledged (撤回通报): another bulletin is issued, or the report is ended. Callable by:
 	// station, police; as the unit that issued it; by an officer; purpose EMERGENCY_RESPONSE. Custody: the bulletin is nobody's any more; the report
 	// stays with its holder in RESPONSE_CLOSED. Clock: township.notice, on the report. Errors: OFFICER_REQUIRED, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
@@ -101,7 +101,7 @@ type BulletinServiceServer interface {
 	// Custody: the holder stays; the unit named is offered it, and may decline. Clock: bulletin.acknowledge. Errors: UNIT_INVALID, STATE_FORBIDS,
 	// NOT_FOUND, ETAG_MISMATCH.
 	ReaddressBulletin(context.Context, *ReaddressBulletinRequest) (*ReaddressBulletinResponse, error)
-	// RecallBulletin takes a bulletin back before it is acknowledged (撤回通报): the response goes on, or another bulletin is issued. Callable by:
+	// RecallBulletin takes a bulletin back before it is acknowledged (撤回通报): another bulletin is issued, or the report is ended. Callable by:
 	// station, police; as the unit that issued it; by an officer; purpose EMERGENCY_RESPONSE. Custody: the bulletin is nobody's any more; the report
 	// stays with its holder in RESPONSE_CLOSED. Clock: township.notice, on the report. Errors: OFFICER_REQUIRED, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.

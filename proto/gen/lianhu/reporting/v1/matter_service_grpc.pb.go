@@ -56,7 +56,7 @@ type MatterServiceClient interface {
 	// matter, or formerly. Custody and clocks: unchanged, but for another residence: everything of the report moves to that division; a report not
 	// accepted yet is offered to the station there, a bulletin not acknowledged yet to the township there, an open assessment likewise; the holders
 	// stay until those accept. Clocks: report.transfer, bulletin.acknowledge, assessment.transfer. Errors: TIME_IN_FUTURE, DIVISION_UNKNOWN,
-	// DIVISION_CLOSED, FIELD_INVALID, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
+	// FIELD_INVALID, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
 	CorrectReport(ctx context.Context, in *CorrectReportRequest, opts ...grpc.CallOption) (*CorrectReportResponse, error)
 	// StrikeSituation strikes out a situation that was reported or added wrongly; it stays readable with the reason (划销情形). What closing demands
 	// follows the situations that stand; measures, searches and placements stay. One situation must stand. Callable by: station, police; as holder of
@@ -75,7 +75,7 @@ type MatterServiceClient interface {
 	// Callable by: station, police; as holder or offered unit of the open incident; of one that dispatch has closed, the unit that handles its
 	// division, or the bureau. Custody: the report is held by the caller and accepted, as police need no report to act; the incident is nobody's any
 	// more; a search for a missing child begins, or goes on. Clock: report.response; missing.search on a search. Errors: SITUATION_UNKNOWN,
-	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED,
+	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN,
 	// TIME_IN_FUTURE, FIELD_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the incident).
 	RaiseReport(ctx context.Context, in *RaiseReportRequest, opts ...grpc.CallOption) (*RaiseReportResponse, error)
 	// UnlinkIncident strikes out a link made by mistake; it stays readable (划销关联). What dispatch itself linked is dispatch's to change. Callable by:
@@ -208,7 +208,7 @@ type MatterServiceServer interface {
 	// matter, or formerly. Custody and clocks: unchanged, but for another residence: everything of the report moves to that division; a report not
 	// accepted yet is offered to the station there, a bulletin not acknowledged yet to the township there, an open assessment likewise; the holders
 	// stay until those accept. Clocks: report.transfer, bulletin.acknowledge, assessment.transfer. Errors: TIME_IN_FUTURE, DIVISION_UNKNOWN,
-	// DIVISION_CLOSED, FIELD_INVALID, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
+	// FIELD_INVALID, NOTHING_CORRECTED, NOT_FOUND, ETAG_MISMATCH.
 	CorrectReport(context.Context, *CorrectReportRequest) (*CorrectReportResponse, error)
 	// StrikeSituation strikes out a situation that was reported or added wrongly; it stays readable with the reason (划销情形). What closing demands
 	// follows the situations that stand; measures, searches and placements stay. One situation must stand. Callable by: station, police; as holder of
@@ -227,7 +227,7 @@ type MatterServiceServer interface {
 	// Callable by: station, police; as holder or offered unit of the open incident; of one that dispatch has closed, the unit that handles its
 	// division, or the bureau. Custody: the report is held by the caller and accepted, as police need no report to act; the incident is nobody's any
 	// more; a search for a missing child begins, or goes on. Clock: report.response; missing.search on a search. Errors: SITUATION_UNKNOWN,
-	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED,
+	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN,
 	// TIME_IN_FUTURE, FIELD_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH (of the incident).
 	RaiseReport(context.Context, *RaiseReportRequest) (*RaiseReportResponse, error)
 	// UnlinkIncident strikes out a link made by mistake; it stays readable (划销关联). What dispatch itself linked is dispatch's to change. Callable by:

@@ -33,7 +33,7 @@ type PoliceReportServiceClient interface {
 	// OpenReport opens a report of what police find themselves, on patrol or in another case, without an incident and without being told (公安机关自行发现,
 	// policies R1.4 and R3.4). It is accepted by that. Callable by: station, police; purpose EMERGENCY_RESPONSE. Custody: the caller holds the
 	// report; a search for a missing child begins that it holds, too. Clock: report.response; missing.search on a search. Errors: SITUATION_UNKNOWN,
-	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED, TIME_IN_FUTURE,
+	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN, TIME_IN_FUTURE,
 	// FIELD_INVALID.
 	OpenReport(ctx context.Context, in *OpenReportRequest, opts ...grpc.CallOption) (*OpenReportResponse, error)
 	// EndReport ends a report that is none: false, a duplicate, entered by mistake, about somebody of age (终结报告). The reporter sees that it ended.
@@ -98,7 +98,7 @@ type PoliceReportServiceServer interface {
 	// OpenReport opens a report of what police find themselves, on patrol or in another case, without an incident and without being told (公安机关自行发现,
 	// policies R1.4 and R3.4). It is accepted by that. Callable by: station, police; purpose EMERGENCY_RESPONSE. Custody: the caller holds the
 	// report; a search for a missing child begins that it holds, too. Clock: report.response; missing.search on a search. Errors: SITUATION_UNKNOWN,
-	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED, TIME_IN_FUTURE,
+	// CHILD_PRESENT, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID, UNIT_INVALID, DIVISION_UNKNOWN, TIME_IN_FUTURE,
 	// FIELD_INVALID.
 	OpenReport(context.Context, *OpenReportRequest) (*OpenReportResponse, error)
 	// EndReport ends a report that is none: false, a duplicate, entered by mistake, about somebody of age (终结报告). The reporter sees that it ended.

@@ -46,7 +46,7 @@ type ReportingServiceClient interface {
 	// never by the reporter. Clock: report.accept, from the receipt until somebody accepts. The reporter's identity goes to the vault alone; the
 	// answer's standing names no reporter.
 	// Errors: SITUATION_UNKNOWN, SITUATION_NOT_REPORTABLE, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
-	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not
+	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN. A child that does not fit the situation is flagged, not
 	// refused, and so is a report that can name no child.
 	SubmitReport(ctx context.Context, in *SubmitReportRequest, opts ...grpc.CallOption) (*SubmitReportResponse, error)
 	// AcceptReport takes a report on, its own or one offered (受理); as holder of one that waits for another unit it takes the offer back. Callable
@@ -99,7 +99,7 @@ type ReportingServiceClient interface {
 	RecordAssessment(ctx context.Context, in *RecordAssessmentRequest, opts ...grpc.CallOption) (*RecordAssessmentResponse, error)
 	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township, the one responsible; lead, as holder.
 	// Custody: the caller holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
-	// FINDING_REQUIRED, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// FINDING_REQUIRED, DIVISION_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConcludeAssessment(ctx context.Context, in *ConcludeAssessmentRequest, opts ...grpc.CallOption) (*ConcludeAssessmentResponse, error)
 }
 
@@ -253,7 +253,7 @@ type ReportingServiceServer interface {
 	// never by the reporter. Clock: report.accept, from the receipt until somebody accepts. The reporter's identity goes to the vault alone; the
 	// answer's standing names no reporter.
 	// Errors: SITUATION_UNKNOWN, SITUATION_NOT_REPORTABLE, ID_NUMBER_INVALID, ID_NUMBER_CONTRADICTED, BIRTH_DATE_INVALID,
-	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN, DIVISION_CLOSED. A child that does not fit the situation is flagged, not
+	// TIME_IN_FUTURE, CHILD_PRESENT, UNIT_INVALID, DIVISION_UNKNOWN. A child that does not fit the situation is flagged, not
 	// refused, and so is a report that can name no child.
 	SubmitReport(context.Context, *SubmitReportRequest) (*SubmitReportResponse, error)
 	// AcceptReport takes a report on, its own or one offered (受理); as holder of one that waits for another unit it takes the offer back. Callable
@@ -306,7 +306,7 @@ type ReportingServiceServer interface {
 	RecordAssessment(context.Context, *RecordAssessmentRequest) (*RecordAssessmentResponse, error)
 	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township, the one responsible; lead, as holder.
 	// Custody: the caller holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
-	// FINDING_REQUIRED, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// FINDING_REQUIRED, DIVISION_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConcludeAssessment(context.Context, *ConcludeAssessmentRequest) (*ConcludeAssessmentResponse, error)
 	mustEmbedUnimplementedReportingServiceServer()
 }
