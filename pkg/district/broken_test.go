@@ -80,7 +80,7 @@ var breakages = map[string]struct {
 	"code empty":          {codesFile, "code: CZ-SY", "code: ''", "", "a code has 1 to 60 characters"},
 	"rule role":           {accessFile, "{action: follow, roles: [service]", "{action: follow, roles: [services]", "", `role "services" is not in the list of roles`},
 	"rule class":          {accessFile, "purposes: [FOLLOW_UP], class: ABUSE_DETAIL", "purposes: [FOLLOW_UP], class: SECRET", "", `class "SECRET" is not known`},
-	"rule purpose":        {accessFile, "purposes: [FOLLOW_UP], class", "purposes: [CURIOSITY], class", "", `purpose "CURIOSITY" is not in the list`},
+	"rule purpose":        {accessFile, "action: follow, roles: [service], relations: [any], purposes: [FOLLOW_UP], class", "action: follow, roles: [service], relations: [any], purposes: [CURIOSITY], class", "", `purpose "CURIOSITY" is not in the list`},
 	"rule relation":       {accessFile, "relations: [audience]", "relations: [cousin]", "", `relation "cousin" is not known`},
 	"rule action":         {accessFile, `action: "operate.*"`, `action: "operate*"`, "", "want subject.verb or subject.*"},
 	"rule approval":       {accessFile, "roles: [station, police, civil_affairs, health], relations: [any], purposes: [EMERGENCY_RESPONSE], approval: data_protection, minutes: 30", "roles: [station, police, civil_affairs, health], relations: [any], purposes: [EMERGENCY_RESPONSE], approval: data_protection", "", "an approval holds for some minutes"},

@@ -99,7 +99,7 @@ type ReportingServiceClient interface {
 	RecordAssessment(ctx context.Context, in *RecordAssessmentRequest, opts ...grpc.CallOption) (*RecordAssessmentResponse, error)
 	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township, the one responsible; lead, as holder.
 	// Custody: the caller holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
-	// FINDING_REQUIRED, DIVISION_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// FINDING_REQUIRED, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConcludeAssessment(ctx context.Context, in *ConcludeAssessmentRequest, opts ...grpc.CallOption) (*ConcludeAssessmentResponse, error)
 }
 
@@ -306,7 +306,7 @@ type ReportingServiceServer interface {
 	RecordAssessment(context.Context, *RecordAssessmentRequest) (*RecordAssessmentResponse, error)
 	// ConcludeAssessment sets risk colour and needs (评估结论, policies R1.5 and R7.5). Callable by: township, the one responsible; lead, as holder.
 	// Custody: the caller holds it until the case is open (clock assessment.handover); without needs it is closed. Errors: NEED_UNKNOWN,
-	// FINDING_REQUIRED, DIVISION_UNKNOWN, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
+	// FINDING_REQUIRED, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	ConcludeAssessment(context.Context, *ConcludeAssessmentRequest) (*ConcludeAssessmentResponse, error)
 	mustEmbedUnimplementedReportingServiceServer()
 }
