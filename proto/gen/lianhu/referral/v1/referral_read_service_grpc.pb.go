@@ -41,8 +41,8 @@ type ReferralReadServiceClient interface {
 	// ListCases lists the cases the caller may read, newest first. Callable by: township, civil_affairs, the suite's services.
 	// Errors: PAGE_TOKEN_INVALID, DIVISION_UNKNOWN.
 	ListCases(ctx context.Context, in *ListCasesRequest, opts ...grpc.CallOption) (*ListCasesResponse, error)
-	// GetReferral reads a referral. Callable by: service_unit, township as holder, offered or involved unit; village that is asked to confirm; the
-	// suite's services. A unit that was asked before, and declined or let the time pass, reads what is left to it: tombstone is true.
+	// GetReferral reads a referral. Callable by: service_unit, township as holder, offered or involved unit; member as holder or offered unit;
+	// village that is asked to confirm; the suite's services. A unit that was asked before, and declined or let the time pass, reads what is left to it: tombstone is true.
 	// Errors: NOT_FOUND.
 	GetReferral(ctx context.Context, in *GetReferralRequest, opts ...grpc.CallOption) (*GetReferralResponse, error)
 	// ListReferrals lists the referrals the caller may read, newest first. Callable by: service_unit, township, the suite's services.
@@ -150,8 +150,8 @@ type ReferralReadServiceServer interface {
 	// ListCases lists the cases the caller may read, newest first. Callable by: township, civil_affairs, the suite's services.
 	// Errors: PAGE_TOKEN_INVALID, DIVISION_UNKNOWN.
 	ListCases(context.Context, *ListCasesRequest) (*ListCasesResponse, error)
-	// GetReferral reads a referral. Callable by: service_unit, township as holder, offered or involved unit; village that is asked to confirm; the
-	// suite's services. A unit that was asked before, and declined or let the time pass, reads what is left to it: tombstone is true.
+	// GetReferral reads a referral. Callable by: service_unit, township as holder, offered or involved unit; member as holder or offered unit;
+	// village that is asked to confirm; the suite's services. A unit that was asked before, and declined or let the time pass, reads what is left to it: tombstone is true.
 	// Errors: NOT_FOUND.
 	GetReferral(context.Context, *GetReferralRequest) (*GetReferralResponse, error)
 	// ListReferrals lists the referrals the caller may read, newest first. Callable by: service_unit, township, the suite's services.

@@ -37,7 +37,7 @@ const (
 //
 // ReferralService changes cases and referrals. Who may not know of an item is told NOT_FOUND.
 type ReferralServiceClient interface {
-	// AcceptReferral takes an offered referral on (接收转介). Callable by: service_unit, township; as offered unit. Custody: the caller
+	// AcceptReferral takes an offered referral on (接收转介). Callable by: service_unit, township, member; as offered unit. Custody: the caller
 	// holds it. Clock: need.deliver, or need.urgent where the need is urgent; lead.resolve when the lead office takes over what
 	// another unit let pass. Errors: NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcceptReferral(ctx context.Context, in *AcceptReferralRequest, opts ...grpc.CallOption) (*AcceptReferralResponse, error)
@@ -46,10 +46,10 @@ type ReferralServiceClient interface {
 	// is offered because another unit let it pass, and declines, stays with that unit. Clock: need.accept, lead.resolve or overdue.review. Errors:
 	// OFFICER_REQUIRED, NOT_OFFERED, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineReferral(ctx context.Context, in *DeclineReferralRequest, opts ...grpc.CallOption) (*DeclineReferralResponse, error)
-	// RecordProgress notes what the serving unit did (服务记录). Callable by: service_unit, township; as holder. Custody and clock:
+	// RecordProgress notes what the serving unit did (服务记录). Callable by: service_unit, township, member; as holder. Custody and clock:
 	// unchanged. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RecordProgress(ctx context.Context, in *RecordProgressRequest, opts ...grpc.CallOption) (*RecordProgressResponse, error)
-	// DeliverReferral says that the service is done, or why there is none (服务完成). Callable by: service_unit, township; as holder, the
+	// DeliverReferral says that the service is done, or why there is none (服务完成). Callable by: service_unit, township, member; as holder, the
 	// lead office included. Custody: the holder stays; offered to the village committee of the child's residence for
 	// confirmation, or to the township where there is none. Clock: referral.confirm. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeliverReferral(ctx context.Context, in *DeliverReferralRequest, opts ...grpc.CallOption) (*DeliverReferralResponse, error)
@@ -191,7 +191,7 @@ func (c *referralServiceClient) WithdrawReferral(ctx context.Context, in *Withdr
 //
 // ReferralService changes cases and referrals. Who may not know of an item is told NOT_FOUND.
 type ReferralServiceServer interface {
-	// AcceptReferral takes an offered referral on (接收转介). Callable by: service_unit, township; as offered unit. Custody: the caller
+	// AcceptReferral takes an offered referral on (接收转介). Callable by: service_unit, township, member; as offered unit. Custody: the caller
 	// holds it. Clock: need.deliver, or need.urgent where the need is urgent; lead.resolve when the lead office takes over what
 	// another unit let pass. Errors: NOT_OFFERED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	AcceptReferral(context.Context, *AcceptReferralRequest) (*AcceptReferralResponse, error)
@@ -200,10 +200,10 @@ type ReferralServiceServer interface {
 	// is offered because another unit let it pass, and declines, stays with that unit. Clock: need.accept, lead.resolve or overdue.review. Errors:
 	// OFFICER_REQUIRED, NOT_OFFERED, NOTE_REQUIRED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeclineReferral(context.Context, *DeclineReferralRequest) (*DeclineReferralResponse, error)
-	// RecordProgress notes what the serving unit did (服务记录). Callable by: service_unit, township; as holder. Custody and clock:
+	// RecordProgress notes what the serving unit did (服务记录). Callable by: service_unit, township, member; as holder. Custody and clock:
 	// unchanged. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RecordProgress(context.Context, *RecordProgressRequest) (*RecordProgressResponse, error)
-	// DeliverReferral says that the service is done, or why there is none (服务完成). Callable by: service_unit, township; as holder, the
+	// DeliverReferral says that the service is done, or why there is none (服务完成). Callable by: service_unit, township, member; as holder, the
 	// lead office included. Custody: the holder stays; offered to the village committee of the child's residence for
 	// confirmation, or to the township where there is none. Clock: referral.confirm. Errors: NOT_HOLDER, DATE_INVALID, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	DeliverReferral(context.Context, *DeliverReferralRequest) (*DeliverReferralResponse, error)

@@ -50,7 +50,7 @@ type RegistryReadServiceClient interface {
 	// the number stays out of addresses and their logs. Errors: ID_NUMBER_INVALID, NOT_FOUND.
 	FindChild(ctx context.Context, in *FindChildRequest, opts ...grpc.CallOption) (*FindChildResponse, error)
 	// ResolveChild says under which id the ledger keeps a child now: a record that was made for a report is superseded when the report's child
-	// turns out to be another one of the ledger, and nothing else refers to it. No identity is answered. Callable by: the suite's services.
+	// turns out to be another one of the ledger, and nothing else refers to it. No identity is answered. Callable by: service.
 	// Errors: NOT_FOUND.
 	ResolveChild(ctx context.Context, in *ResolveChildRequest, opts ...grpc.CallOption) (*ResolveChildResponse, error)
 	// ListChildren lists the records of a division, by id. Callable by: village, township, civil_affairs as territorial unit. Errors:
@@ -227,7 +227,7 @@ type RegistryReadServiceServer interface {
 	// the number stays out of addresses and their logs. Errors: ID_NUMBER_INVALID, NOT_FOUND.
 	FindChild(context.Context, *FindChildRequest) (*FindChildResponse, error)
 	// ResolveChild says under which id the ledger keeps a child now: a record that was made for a report is superseded when the report's child
-	// turns out to be another one of the ledger, and nothing else refers to it. No identity is answered. Callable by: the suite's services.
+	// turns out to be another one of the ledger, and nothing else refers to it. No identity is answered. Callable by: service.
 	// Errors: NOT_FOUND.
 	ResolveChild(context.Context, *ResolveChildRequest) (*ResolveChildResponse, error)
 	// ListChildren lists the records of a division, by id. Callable by: village, township, civil_affairs as territorial unit. Errors:

@@ -40,13 +40,13 @@ const (
 // ReliefService changes applications, budgets, batches and payments. Who may not know of an item is told NOT_FOUND.
 type ReliefServiceClient interface {
 	// SubmitApplication hands in an application: a new one, or one an accepted referral has opened (申请). Callable by: village,
-	// township; of the division concerned; civil_affairs as holder. Custody: held by the township that decides. Clock: that of the programme, for
+	// township; of the division concerned; lead as holder. Custody: held by the township that decides. Clock: that of the programme, for
 	// example templief.fast; an opened one keeps the deadline it has. UNAVAILABLE while the registry, which is asked who the child is, is away.
 	// Errors: PROGRAMME_UNKNOWN, FACT_INVALID, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, APPLICATION_EXISTS, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	SubmitApplication(ctx context.Context, in *SubmitApplicationRequest, opts ...grpc.CallOption) (*SubmitApplicationResponse, error)
 	// DecideApplication decides by the programme's conditions on the declared, confirmed and derived facts; the caller confirms facts, the
-	// rule decides, and the decision is stored with all it rests on (审批, policy R5.6). Callable by: township, civil_affairs; as
+	// rule decides, and the decision is stored with all it rests on (审批, policy R5.6). Callable by: township, lead; as
 	// holder; an officer. Custody: approved, the application stays with its holder until it is paid, and its payment is held by the lead office,
 	// clock payment.approve; refused, it is closed. Period and account are those of the year of the decision. UNAVAILABLE while the registry is
 	// away. Errors: OFFICER_REQUIRED, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, FACT_INVALID, FACTS_MISSING, PLACEHOLDER_AMOUNT, BUDGET_MISSING,
@@ -80,13 +80,13 @@ type ReliefServiceClient interface {
 	// Errors: OFFICER_REQUIRED, PAYEE_UNCHANGED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RepayPayment(ctx context.Context, in *RepayPaymentRequest, opts ...grpc.CallOption) (*RepayPaymentResponse, error)
 	// ReturnApplication gives an application back (退回): the township, as holder, gives one that was handed in back to be filled in anew; the lead
-	// office, which took it over after two missed deadlines, gives it back to the township. Callable by: township, civil_affairs; as holder; an
+	// office, which took it over after two missed deadlines, gives it back to the township. Callable by: township, lead; as holder; an
 	// officer. Custody: the township holds. Clock: that of the programme, which is not begun anew; overdue.review where it was missed. Errors: OFFICER_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	ReturnApplication(ctx context.Context, in *ReturnApplicationRequest, opts ...grpc.CallOption) (*ReturnApplicationResponse, error)
 	// WithdrawApplication takes an application back (撤回). Before the decision: whoever handed it in, and the holder. After an approval, while
 	// the payment is in no batch: the holder; the payment is cancelled and its money is free again. Callable by: village, township; of the place;
-	// civil_affairs as holder; an officer. Custody and clock: closed, the payment's too. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, NOT_HOLDER,
+	// lead as holder; an officer. Custody and clock: closed, the payment's too. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, NOT_HOLDER,
 	// PAYMENT_IN_BATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	WithdrawApplication(ctx context.Context, in *WithdrawApplicationRequest, opts ...grpc.CallOption) (*WithdrawApplicationResponse, error)
 	// CancelPayment gives up a payment that waits for a batch, or that the bank has returned (取消发放). Its money is free again, and its application is
@@ -234,13 +234,13 @@ func (c *reliefServiceClient) CancelBatch(ctx context.Context, in *CancelBatchRe
 // ReliefService changes applications, budgets, batches and payments. Who may not know of an item is told NOT_FOUND.
 type ReliefServiceServer interface {
 	// SubmitApplication hands in an application: a new one, or one an accepted referral has opened (申请). Callable by: village,
-	// township; of the division concerned; civil_affairs as holder. Custody: held by the township that decides. Clock: that of the programme, for
+	// township; of the division concerned; lead as holder. Custody: held by the township that decides. Clock: that of the programme, for
 	// example templief.fast; an opened one keeps the deadline it has. UNAVAILABLE while the registry, which is asked who the child is, is away.
 	// Errors: PROGRAMME_UNKNOWN, FACT_INVALID, BENEFICIARY_REQUIRED, BENEFICIARY_DIFFERS, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, APPLICATION_EXISTS, DIVISION_UNKNOWN, DIVISION_CLOSED, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	SubmitApplication(context.Context, *SubmitApplicationRequest) (*SubmitApplicationResponse, error)
 	// DecideApplication decides by the programme's conditions on the declared, confirmed and derived facts; the caller confirms facts, the
-	// rule decides, and the decision is stored with all it rests on (审批, policy R5.6). Callable by: township, civil_affairs; as
+	// rule decides, and the decision is stored with all it rests on (审批, policy R5.6). Callable by: township, lead; as
 	// holder; an officer. Custody: approved, the application stays with its holder until it is paid, and its payment is held by the lead office,
 	// clock payment.approve; refused, it is closed. Period and account are those of the year of the decision. UNAVAILABLE while the registry is
 	// away. Errors: OFFICER_REQUIRED, BENEFICIARY_UNKNOWN, BENEFICIARY_SUPERSEDED, FACT_INVALID, FACTS_MISSING, PLACEHOLDER_AMOUNT, BUDGET_MISSING,
@@ -274,13 +274,13 @@ type ReliefServiceServer interface {
 	// Errors: OFFICER_REQUIRED, PAYEE_UNCHANGED, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	RepayPayment(context.Context, *RepayPaymentRequest) (*RepayPaymentResponse, error)
 	// ReturnApplication gives an application back (退回): the township, as holder, gives one that was handed in back to be filled in anew; the lead
-	// office, which took it over after two missed deadlines, gives it back to the township. Callable by: township, civil_affairs; as holder; an
+	// office, which took it over after two missed deadlines, gives it back to the township. Callable by: township, lead; as holder; an
 	// officer. Custody: the township holds. Clock: that of the programme, which is not begun anew; overdue.review where it was missed. Errors: OFFICER_REQUIRED, NOT_HOLDER, STATE_FORBIDS, NOT_FOUND,
 	// ETAG_MISMATCH.
 	ReturnApplication(context.Context, *ReturnApplicationRequest) (*ReturnApplicationResponse, error)
 	// WithdrawApplication takes an application back (撤回). Before the decision: whoever handed it in, and the holder. After an approval, while
 	// the payment is in no batch: the holder; the payment is cancelled and its money is free again. Callable by: village, township; of the place;
-	// civil_affairs as holder; an officer. Custody and clock: closed, the payment's too. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, NOT_HOLDER,
+	// lead as holder; an officer. Custody and clock: closed, the payment's too. Errors: OFFICER_REQUIRED, NOTE_REQUIRED, NOT_HOLDER,
 	// PAYMENT_IN_BATCH, STATE_FORBIDS, NOT_FOUND, ETAG_MISMATCH.
 	WithdrawApplication(context.Context, *WithdrawApplicationRequest) (*WithdrawApplicationResponse, error)
 	// CancelPayment gives up a payment that waits for a batch, or that the bank has returned (取消发放). Its money is free again, and its application is
