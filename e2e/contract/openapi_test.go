@@ -11,7 +11,6 @@ import (
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -199,7 +198,7 @@ func keeps(t *testing.T, at string, d protoreflect.MessageDescriptor, example []
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m proto.Message = kind.New().Interface()
+	m := kind.New().Interface()
 	if err := protojson.Unmarshal(example, m); err != nil {
 		t.Errorf("%s: the example of %s: %v", at, d.Name(), err)
 		return

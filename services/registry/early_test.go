@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	custodyv1 "github.com/lianhu/lianhu/proto/gen/lianhu/custody/v1"
 	feedv1 "github.com/lianhu/lianhu/proto/gen/lianhu/feed/v1"
 	personv1 "github.com/lianhu/lianhu/proto/gen/lianhu/person/v1"
 	registryv1 "github.com/lianhu/lianhu/proto/gen/lianhu/registry/v1"
@@ -200,7 +201,7 @@ func TestAfterTheBulletinTheRecordLooksLikeAnyOther(t *testing.T) {
 	}
 	work, err := h.at(t, village).read.ListWork(keeping(t), &registryv1.ListWorkRequest{})
 	ok(t, err)
-	if len(work.GetItems()) != 1 || work.GetItems()[0].GetStanding().GetMatterId() != "" {
+	if len(work.GetItems()) == 0 || slices.ContainsFunc(work.GetItems(), func(w *custodyv1.WorkItem) bool { return w.GetStanding().GetMatterId() != "" }) {
 		t.Errorf("the village's work is %v", work.GetItems())
 	}
 	for _, e := range h.events(t, village) {

@@ -41,7 +41,7 @@ func TestAMisspeltFieldClearsNothing(t *testing.T) {
 	d := xinbei(t)
 	whole := inJSON(t, 1, 1, `{"summary":"儿童被打","division":"`+village+`","situations":["DOMESTIC_VIOLENCE"],"place":"桥头"}`)
 	later := inJSON(t, 2, 2, `{"summary":"又被打","division":"`+village+`","situations":["DOMESTIC_VIOLENCE"]}`)
-	misspelt := inJSON(t, 3, 3, `{"sumary":"第三次","place":"村口"}`)
+	misspelt := inJSON(t, 3, 3, `{"sumario":"第三次","place":"村口"}`)
 	rapid.Check(t, func(rt *rapid.T) {
 		i := rules.NewIncident(itemID, "J1", 1, "police:dispatch")
 		for _, u := range rapid.Permutation([]rules.Update{whole, later, misspelt}).Draw(rt, "order") {
@@ -51,14 +51,14 @@ func TestAMisspeltFieldClearsNothing(t *testing.T) {
 		if c.GetSummary() != "又被打" || c.GetDivision() != village || len(c.GetSituations()) != 1 || c.GetPlace() != "村口" || i.GetIncidentVersion() != 3 {
 			rt.Fatalf("reads %v", i)
 		}
-		if !slices.Equal(i.GetUnknownFields(), []string{"sumary"}) || i.GetStanding().GetHolder() == "" {
+		if !slices.Equal(i.GetUnknownFields(), []string{"sumario"}) || i.GetStanding().GetHolder() == "" {
 			rt.Fatalf("not flagged: %v", i)
 		}
 	})
 	// A status that is left out is open: nothing may keep an incident closed by mistake.
 	i := rules.NewIncident(itemID, "J1", 1, "police:dispatch")
 	rules.Fold(d, i, []rules.Update{inJSON(t, 1, 1, `{"summary":"a","status":"STATUS_CLOSED"}`)}, openReports, noon)
-	rules.Fold(d, i, []rules.Update{inJSON(t, 2, 2, `{"sumary":"b"  ,"place":"c"}`)}, openReports, noon)
+	rules.Fold(d, i, []rules.Update{inJSON(t, 2, 2, `{"sumario":"b"  ,"place":"c"}`)}, openReports, noon)
 	if i.GetState() != reportingv1.Incident_STATE_OPEN || i.GetContent().GetSummary() != "a" {
 		t.Errorf("reads %v", i)
 	}

@@ -46,7 +46,7 @@ func TestUnknownFieldsOfAPayloadArePassedOver(t *testing.T) {
 		"nothing but":                  {json: `{"laterField":1}`, cause: undecodable},
 		"somebody else's":              {json: `{"id":7,"person":{"name":"x"},"items":[]}`, cause: undecodable},
 		"an empty object":              {json: `{}`, cause: undecodable},
-		"nothing but misspelt":         {json: `{"sumary":"a","Division":"320411101201"}`, cause: undecodable},
+		"nothing but misspelt":         {json: `{"sumario":"a","Division":"320411101201"}`, cause: undecodable},
 		"known ones without a value":   {json: `{"summary":null}`, cause: undecodable},
 		"a known one, empty":           {json: `{"summary":""}`},
 		"binary, nothing we know":      {binary: protowire.AppendString(protowire.AppendTag(nil, 900, protowire.BytesType), "later"), cause: undecodable},
