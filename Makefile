@@ -139,6 +139,12 @@ clients: proto-dist ## Build the example clients from the contract's archive alo
 	@echo "building and running the example clients of docs/dispatch.md"
 	@go test -tags clients -count=1 -timeout 20m $(TESTFLAGS) -run 'TestTheExampleClients' ./e2e/conformance ./e2e/docs
 
+# Some minutes, and not part of `make test`: what it excuses stands in e2e/matter/known_holes.txt, and each line there is a hole.
+.PHONY: holders
+holders: ## Try on the real suite that whoever holds an item, or is offered it, can read it and move it on
+	@tools/progress.sh "building the tests' server" go build -v -o .bin/ ./pkg/pgtest/pgrun
+	@.bin/pgrun go test -tags holders -count=1 -timeout 40m $(TESTFLAGS) -run TestWhoHoldsCanAct ./e2e/matter
+
 # SHORT=1 is two minutes, SOAK=6h as long as it says, nothing ten minutes. SEED=n repeats a storm.
 .PHONY: storm
 storm: $(TOXIPROXY) ## Kill, cut and flood the real suite and count what was lost (SHORT=1, SOAK=6h, SEED=n)

@@ -1,3 +1,5 @@
+//go:build holders
+
 package matter
 
 import (
