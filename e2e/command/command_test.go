@@ -89,7 +89,7 @@ func TestTheDemoTellsByItsStatus(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("status %d:\n%s", status, printed)
 	}
-	wants(t, printed, "71/71", "56/56", "no unowned moment", "money adds up", "0 violations", "placeholder, not confirmed by anybody")
+	wants(t, printed, "71/71", "59/59", "no unowned moment", "money adds up", "0 violations", "placeholder, not confirmed by anybody")
 	if strings.ContainsRune(printed, '\x1b') || strings.ContainsRune(printed, '\r') {
 		t.Error("output off a terminal holds control characters")
 	}

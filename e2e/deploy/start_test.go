@@ -276,7 +276,7 @@ func (c *cluster) count(t *testing.T) {
 		}
 		c.execute(t, owner, "GRANT CONNECT ON DATABASE "+strings.TrimPrefix(address.Path, "/")+" TO "+reader)
 		if name == "vault" {
-			c.execute(t, owner, "GRANT SELECT (report_id) ON reporter TO "+reader)
+			c.execute(t, owner, "GRANT SELECT (report_id, tag, write_time, accepted) ON reporter TO "+reader)
 		} else {
 			c.execute(t, owner, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO "+reader)
 		}

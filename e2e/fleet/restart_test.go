@@ -42,7 +42,7 @@ func TestAcknowledgedWorkSurvivesThatServiceAndDatabaseAreKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &reportingv1.Hello{Epoch: 1, DurableThrough: pushed.GetAck().GetDurableThrough(), Gaps: pushed.GetAck().GetGaps()}
+	want := &reportingv1.Hello{Epoch: 1, DurableThrough: pushed.GetAck().GetDurableThrough(), Gaps: pushed.GetAck().GetGaps(), GreatestSequence: pushed.GetAck().GetGreatestSequence()}
 	if diff := cmp.Diff(want, position.GetHello(), protocmp.Transform()); diff != "" || want.GetDurableThrough() != 1 {
 		t.Errorf("the position is not the acknowledged one (-want +got):\n%s", diff)
 	}

@@ -26,8 +26,8 @@ func TestAPaymentForNobodyAndOneTooManyAreCounted(t *testing.T) {
 	pay := func(child, period string, state int) {
 		t.Helper()
 		plant(t, money, `INSERT INTO payment (id, version, state, holder, deadline, division, create_time, update_time, application_id, programme,
-				beneficiary_id, period, attempt, amount_fen, budget_account_id, trace, body)
-			VALUES (gen_random_uuid(), 1, $3, NULL, NULL, '320411101000', now(), now(), gen_random_uuid(), 'p', $1, $2, 1, 1, gen_random_uuid(), '', '')`,
+				beneficiary_id, period, attempt, amount_fen, budget_account_id, overdue, trace, body)
+			VALUES (gen_random_uuid(), 1, $3, NULL, NULL, '320411101000', now(), now(), gen_random_uuid(), 'p', $1, $2, 1, 1, gen_random_uuid(), false, '', '')`,
 			child, period, state)
 	}
 	count := func(nobody, twice int64) {
