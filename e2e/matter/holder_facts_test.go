@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/lianhu/lianhu/services/suite"
 	"github.com/lianhu/lianhu/services/suite/journey"
 )
 
@@ -98,4 +100,31 @@ func knownHoles(t *testing.T) map[string]bool {
 		known[strings.TrimSpace(line)] = true
 	}
 	return known
+}
+
+// kept reports whether an offer of an item to a unit need not be declinable.
+func (t *verbTable) kept(kind, unit string) bool {
+	k, ok := t.Kept[kind]
+	return ok && (k.Unit == "" || k.Unit == unit)
+}
+
+// of lists the verbs of a sort of item.
+func (t *verbTable) of(kind string) (verbs []verb) {
+	for _, v := range t.Verbs {
+		if v.None == "" && slices.Contains(v.kinds(), kind) {
+			verbs = append(verbs, v)
+		}
+	}
+	return verbs
+}
+
+// administrator is a connection for a whole test.
+func administrator(ctx context.Context, t *testing.T, home suite.Home, database string) *pgx.Conn {
+	t.Helper()
+	conn, err := connect(ctx, home, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(ctx)) })
+	return conn
 }

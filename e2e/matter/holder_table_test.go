@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -47,12 +46,6 @@ type keep struct {
 	Why  string `yaml:"why"`
 }
 
-// kept reports whether an offer of an item to a unit need not be declinable.
-func (t *verbTable) kept(kind, unit string) bool {
-	k, ok := t.Kept[kind]
-	return ok && (k.Unit == "" || k.Unit == unit)
-}
-
 // verbTable is verbs.yaml joined with the contract.
 type verbTable struct {
 	Kept  map[string]keep `yaml:"kept"`
@@ -60,16 +53,6 @@ type verbTable struct {
 	Verbs map[string]verb `yaml:"verbs"`
 
 	gets map[string]protoreflect.MethodDescriptor
-}
-
-// of lists the verbs of a sort of item.
-func (t *verbTable) of(kind string) (verbs []verb) {
-	for _, v := range t.Verbs {
-		if v.None == "" && slices.Contains(v.kinds(), kind) {
-			verbs = append(verbs, v)
-		}
-	}
-	return verbs
 }
 
 // kinds of items a verb is about.

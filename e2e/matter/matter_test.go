@@ -168,17 +168,6 @@ func asAdministrator(ctx context.Context, home suite.Home, database, sql string)
 	return err
 }
 
-// administrator is a connection for a whole test.
-func administrator(ctx context.Context, t *testing.T, home suite.Home, database string) *pgx.Conn {
-	t.Helper()
-	conn, err := connect(ctx, home, database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(ctx)) })
-	return conn
-}
-
 func connect(ctx context.Context, home suite.Home, database string) (*pgx.Conn, error) {
 	port, err := os.ReadFile(home.Path("postgres", "port"))
 	if err != nil {
