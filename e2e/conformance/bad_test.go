@@ -67,7 +67,7 @@ func frames(updates ...*reportingv1.IncidentUpdate) func(*stream) error {
 	return func(s *stream) error { return s.send(updates...) }
 }
 
-func numbered(n int64) func(*stream) error { return frames(said(n, "B-n", 1, `{}`)) }
+func numbered(n int64) func(*stream) error { return frames(said(n, "B-n", 1, `{"summary":"one"}`)) }
 
 func large(bytes int) func(*stream) error {
 	u := said(1, "B-large", 1, "")
@@ -81,13 +81,13 @@ func badInput() map[string]bad {
 		broken  = reportingv1.Quarantined_CAUSE_RULE_BROKEN
 		invalid = codes.InvalidArgument
 	)
-	future := said(1, "B-future", 1, `{}`)
+	future := said(1, "B-future", 1, `{"summary":"one"}`)
 	future.SourceTime = timestamppb.New(time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC))
 	return map[string]bad{
 		"unknown incident code":    {send: frames(said(1, "B-code", 1, `{"codes":["X-404"]}`)), through: 1},
 		"source time far ahead":    {send: frames(future), through: 1, apart: map[int64]reportingv1.Quarantined_Cause{1: reportingv1.Quarantined_CAUSE_TIME_IMPLAUSIBLE}},
 		"version goes back":        {send: frames(said(1, "B-version", 5, `{"summary":"five"}`), said(2, "B-version", 3, `{"summary":"three"}`)), through: 2},
-		"version zero":             {send: frames(said(1, "B-zero", 0, `{}`)), through: 1, apart: map[int64]reportingv1.Quarantined_Cause{1: broken}},
+		"version zero":             {send: frames(said(1, "B-zero", 0, `{"summary":"one"}`)), through: 1, apart: map[int64]reportingv1.Quarantined_Cause{1: broken}},
 		"payload of 2 MiB":         {send: large(2 << 20), through: 1, apart: map[int64]reportingv1.Quarantined_Cause{1: broken}},
 		"update of 10 MiB":         {send: large(10 << 20), code: codes.ResourceExhausted, reason: "MESSAGE_TOO_LARGE"},
 		"update of 20 MiB":         {send: large(20 << 20), code: codes.ResourceExhausted},
@@ -205,7 +205,7 @@ func strangers(ctx context.Context, t *testing.T, home suite.Home, gateway strin
 		t.Error(err)
 		return
 	}
-	if err := errors.Join(s.send(said(1, "B-station", 1, `{}`)), s.until(1)); err != nil || s.hello.GetEpoch() != 0 || len(s.apart) != 0 {
+	if err := errors.Join(s.send(said(1, "B-station", 1, `{"summary":"one"}`)), s.until(1)); err != nil || s.hello.GetEpoch() != 0 || len(s.apart) != 0 {
 		t.Errorf("greeted with %v, quarantined %v, %v", s.hello, s.apart, err)
 	}
 }
@@ -233,7 +233,7 @@ func evicts(ctx context.Context, t *testing.T, conn grpc.ClientConnInterface, ep
 	t.Helper()
 	older, err := greeted(ctx, conn, epoch)
 	if err == nil {
-		err = errors.Join(older.send(said(1, "B-two", 1, `{}`)), older.until(1))
+		err = errors.Join(older.send(said(1, "B-two", 1, `{"summary":"one"}`)), older.until(1))
 	}
 	if err != nil {
 		t.Error(err)
@@ -244,7 +244,7 @@ func evicts(ctx context.Context, t *testing.T, conn grpc.ClientConnInterface, ep
 		t.Errorf("the newer stream was greeted with %v, %v", newer.hello, err)
 		return
 	}
-	if err := errors.Join(newer.send(said(2, "B-two", 2, `{}`)), newer.until(2)); err != nil {
+	if err := errors.Join(newer.send(said(2, "B-two", 2, `{"summary":"two"}`)), newer.until(2)); err != nil {
 		t.Error(err)
 	}
 	if end := older.end(); status.Code(end) != codes.Aborted || infoOf(end).GetReason() != "DISPATCH_STREAM_SUPERSEDED" {

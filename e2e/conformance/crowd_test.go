@@ -32,7 +32,7 @@ func TestAClientThatNeverReadsIsCutOffBehindTheGateway(t *testing.T) {
 		}
 		var gapped []*reportingv1.IncidentUpdate
 		for n := range int64(200) {
-			gapped = append(gapped, said(2+2*n, "D-1", n+1, `{}`))
+			gapped = append(gapped, said(2+2*n, "D-1", n+1, `{"summary":"one"}`))
 		}
 		sent := make(chan error, 1)
 		go func() {
@@ -124,7 +124,7 @@ func TestThousandsOfStreamsOfOneUpdate(t *testing.T) {
 	})
 }
 
-// one opens a stream, sends one update and reads to its end.
+// one opens a stream, sends one update and reads to its end. Each connection tells of incidents of its own: they belong to who told of them first.
 func one(ctx context.Context, conn grpc.ClientConnInterface, n int64) error {
 	s, err := greeted(ctx, conn, 1)
 	if err != nil {
@@ -133,7 +133,7 @@ func one(ctx context.Context, conn grpc.ClientConnInterface, n int64) error {
 	if s.hello.GetDurableThrough() != n-1 {
 		return fmt.Errorf("stream %d was greeted with %v", n, s.hello)
 	}
-	if err := errors.Join(s.send(said(n, fmt.Sprintf("T%d", n%100), n, `{"summary":"one"}`)), s.CloseSend(), s.end()); err != nil {
+	if err := errors.Join(s.send(said(n, fmt.Sprintf("T%p-%d", conn, n%100), n, `{"summary":"one"}`)), s.CloseSend(), s.end()); err != nil {
 		return fmt.Errorf("stream %d: %w", n, err)
 	}
 	if s.durable != n || len(s.apart) > 0 {

@@ -89,7 +89,7 @@ func endless(stop <-chan struct{}) dispatch.Outbox {
 						return
 					}
 				}
-				if !yield(&dispatch.Item{Update: said(n, fmt.Sprintf("D%d", n%5), n, `{"summary":"drained"}`)}, nil) || n == made && !yield(nil, nil) {
+				if !yield(&dispatch.Item{Update: said(n, fmt.Sprintf("D%p-%d", &made, n%5), n, `{"summary":"drained"}`)}, nil) || n == made && !yield(nil, nil) {
 					return
 				}
 			}
